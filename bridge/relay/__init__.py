@@ -1,0 +1,1 @@
+"""The relay's protocol, and the client that speaks it."""
