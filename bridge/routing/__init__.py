@@ -1,0 +1,1 @@
+"""What a webhook becomes: match, render, decide. Pure: no I/O, no clock."""
