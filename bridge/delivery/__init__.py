@@ -1,0 +1,1 @@
+"""Lanes, retries and the dispatcher that owns them."""
