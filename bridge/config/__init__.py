@@ -1,0 +1,1 @@
+"""The routing file: from text to a validated `Config`."""
