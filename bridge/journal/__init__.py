@@ -1,0 +1,1 @@
+"""The store of what is not delivered yet."""
