@@ -1,0 +1,1 @@
+"""Where deliveries go: MQTT brokers and HTTP services."""
