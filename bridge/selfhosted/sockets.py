@@ -1,0 +1,68 @@
+"""The endpoint `/v1/socket`: lets connections in, as many as there is room for."""
+
+import asyncio
+import logging
+
+from aiohttp import WSCloseCode, web
+
+from bridge.selfhosted.counters import Counters
+from bridge.selfhosted.hub import Hub
+from bridge.selfhosted.resources import Settings
+from bridge.selfhosted.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+class Sockets:
+    """All connections of subscribers."""
+
+    def __init__(self, settings: Settings, hub: Hub, counters: Counters) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._counters = counters
+        self._sessions: set[Session] = set()
+        self._all_closed = asyncio.Event()
+        self._stopping = False
+
+    @property
+    def subscribers(self) -> int:
+        """Connections that are subscribed."""
+        return sum(one.subscriber is not None for one in self._sessions)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One connection, from its handshake to its end."""
+        if self._stopping or not self._has_room():
+            return web.Response(status=503, headers={"Retry-After": "5"})
+        limits = self._settings.limits
+        # Without compression, a frame is the same bytes for everybody: see `bridge.selfhosted.wire`.
+        socket = web.WebSocketResponse(
+            timeout=limits.close, autoping=False, compress=False, max_msg_size=limits.client_frame
+        )
+        writer = await socket.prepare(request)
+        session = Session(
+            request, socket, writer, settings=self._settings, hub=self._hub, counters=self._counters
+        )
+        self._sessions.add(session)
+        if self._stopping:  # meanwhile
+            session.end(WSCloseCode.GOING_AWAY, "the relay stops")
+        try:
+            await session.run()
+        finally:
+            self._sessions.discard(session)
+            if not self._sessions:
+                self._all_closed.set()
+        return socket
+
+    async def close(self) -> None:
+        """End every conversation and wait until they are over: not longer than `limits.close` and a bit."""
+        self._stopping = True
+        for session in self._sessions:
+            session.end(WSCloseCode.GOING_AWAY, "the relay stops")
+        self._all_closed.clear()
+        if self._sessions:
+            await self._all_closed.wait()
+
+    def _has_room(self) -> bool:
+        limits = self._settings.limits
+        strangers = len(self._sessions) - self.subscribers
+        return len(self._sessions) < limits.connections and strangers < limits.strangers
