@@ -1,0 +1,53 @@
+"""`relay-bridge forward`: one bucket to one target, with no file."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import click
+
+from bridge.cli.run import run_daemon
+from bridge.config.model import DEFAULT_RELAY_URL
+from bridge.folders import Folders, folders
+from bridge.logs import set_up_logging
+
+
+@click.command("forward")
+@click.option("--bucket", required=True, help="The bucket's name or ID.")
+@click.option("--mqtt", "topic", metavar="TOPIC", help="Publish each webhook's body on this topic.")
+@click.option("--http", "url", metavar="URL", help="Send each webhook to this URL.")
+@click.option("--broker", default="mqtt://127.0.0.1:1883", show_default=True, help="The broker for --mqtt.")
+@click.option("--relay", default=DEFAULT_RELAY_URL, show_default=True, help="The relay's socket.")
+def command(bucket: str, topic: str | None, url: str | None, broker: str, relay: str) -> None:
+    """Forward one bucket to one MQTT topic or HTTP URL, both of which may be templates.
+
+    The credentials are taken from RELAY_KEY and RELAY_SECRET. What could not be delivered is kept, and
+    sent when the same command runs again.
+    """
+    if (topic is None) == (url is None):
+        raise click.UsageError("give one of --mqtt and --http")
+    set_up_logging("info")
+    text = routing_text(bucket=bucket, topic=topic, url=url, broker=broker, relay=relay)
+    with tempfile.TemporaryDirectory(prefix="relay-bridge-") as folder:
+        file = Path(folder) / "forward.yaml"
+        file.write_text(text, encoding="utf-8")
+        run_daemon(file, _own(folders(), bucket, topic or url or "", Path(folder)))
+
+
+def routing_text(*, bucket: str, topic: str | None, url: str | None, broker: str, relay: str) -> str:
+    """The routing file that says the same. JSON is YAML, and quotes what comes from the command line."""
+    item = {"mqtt": topic} if topic is not None else {"http": url}
+    return json.dumps(
+        {
+            "relay": {"url": relay, "key": "${RELAY_KEY}", "secret": "${RELAY_SECRET}"},
+            **({"brokers": {"home": {"url": broker}}} if topic is not None else {}),
+            "routes": [{"name": "forward", "match": {"bucket": bucket}, "send": [item]}],
+        },
+        indent=2,
+    )
+
+
+def _own(where: Folders, bucket: str, target: str, runtime: Path) -> Folders:
+    """A state folder of its own, so that it runs beside the daemon and finds its journal again."""
+    name = "".join(c if c.isalnum() else "-" for c in f"{bucket} {target}")[:100]
+    return Folders(state=where.state / "forward" / name, runtime=runtime)

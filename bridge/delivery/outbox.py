@@ -1,0 +1,127 @@
+"""The lanes of one target, and which of them sends next."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from itertools import count
+
+from bridge.delivery.lane import Lane
+from bridge.delivery.retry import Retry
+from bridge.message import Delivery
+from bridge.targets.base import Target
+
+BURST = 32
+"""Deliveries that one lane sends before the next lane has its turn."""
+
+
+class Outbox:
+    """Everything that is owed to one target.
+
+    Attributes:
+        target: None where the routing file no longer names it: nothing is sent, nothing is lost.
+        retry: the target's patience.
+        held_bytes: memory that its deliveries take.
+        starving: lanes with deliveries in the journal that could be read back (an ordered set).
+        retired: no route uses it any more; it is closed when nothing is owed.
+    """
+
+    def __init__(self, name: str, expired: Callable[[Delivery, Lane], None]) -> None:
+        self.name = name
+        self.target: Target | None = None
+        self.retry = Retry()
+        self.held_bytes = 0
+        self.retired = False
+        self._expired = expired
+        self._lanes: dict[str | None, Lane] = {}
+        self.starving: dict[Lane, None] = {}
+        self._listed: deque[Lane] = deque()
+        self._sleeping: list[tuple[float, int, Lane]] = []
+        self._ties = count()
+
+    def __len__(self) -> int:
+        """Deliveries that are owed."""
+        return sum(len(lane) for lane in self._lanes.values())
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes.values())
+
+    def lane(self, order_key: str | None) -> Lane:
+        """The lane of an order key, made when first asked for."""
+        lane = self._lanes.get(order_key)
+        if lane is None:
+            lane = self._lanes[order_key] = Lane(order_key)
+        return lane
+
+    def has_room(self, lane: Lane, size: int, share: int) -> bool:
+        """Whether a delivery can be held in memory: no lane takes more than a quarter of the share."""
+        return self.held_bytes + size <= share and (lane.held_bytes + size <= share // 4 or not lane.held)
+
+    def push(self, lane: Lane, delivery: Delivery) -> None:
+        """Hold a delivery at the lane's tail."""
+        lane.push(delivery)
+        lane.held_bytes += delivery.size
+        self.held_bytes += delivery.size
+        self.enlist(lane)
+
+    def enlist(self, lane: Lane) -> None:
+        """Put a lane in the list of those that may send."""
+        if not lane.listed:
+            lane.listed = True
+            self._listed.append(lane)
+
+    def release(self, delivery: Delivery, lane: Lane) -> None:
+        """A delivery is no longer held; an empty lane is forgotten."""
+        lane.held_bytes -= delivery.size
+        self.held_bytes -= delivery.size
+        self.forget_if_empty(lane)
+
+    def forget_if_empty(self, lane: Lane) -> None:
+        """Lanes come and go with their deliveries; their keys are made of webhooks' text."""
+        if not lane and not lane.loading:
+            self._lanes.pop(lane.order_key, None)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every lane that is held waits for time or for a result."""
+        return not self._listed
+
+    def send(self, now: float) -> float | None:
+        """Send what the target takes now.
+
+        Returns:
+            The monotonic time at which a sleeping lane can go on; None where none waits for time.
+        """
+        while self._sleeping and self._sleeping[0][0] <= now:
+            self.enlist(heappop(self._sleeping)[2])
+        target = self.target
+        while target is not None and self._listed and target.capacity() > 0:
+            lane = self._listed.popleft()
+            lane.listed = False
+            self._burst(target, lane, now)
+            self._put_back(target, lane, now)
+        return self._sleeping[0][0] if self._sleeping else None
+
+    def _put_back(self, target: Target, lane: Lane, now: float) -> None:
+        wakes = lane.wakes_at()
+        if wakes is None:
+            return
+        if wakes > now:
+            heappush(self._sleeping, (wakes, next(self._ties), lane))
+        elif self._may_send(target, lane):
+            self.enlist(lane)
+
+    def _burst(self, target: Target, lane: Lane, now: float) -> None:
+        for _ in range(BURST):
+            if not self._may_send(target, lane) or target.capacity() <= 0:
+                return
+            delivery = lane.take(now)
+            if delivery is None:
+                return
+            if delivery.deadline is not None and delivery.deadline <= now:
+                self._expired(delivery, lane)
+            else:
+                target.send(delivery)
+
+    @staticmethod
+    def _may_send(target: Target, lane: Lane) -> bool:
+        return lane.order_key is None or lane.in_flight < target.lane_window
