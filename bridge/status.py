@@ -46,7 +46,7 @@ def snapshot(daemon: Observed) -> dict[str, object]:
             name: {"matched": c.matched, "failed": c.failed, "delivered": c.delivered, "dead": c.dead}
             for name, c in daemon.counts.routes.items()
         },
-        "journal": asdict(daemon.journal.state),
+        "journal": asdict(daemon.journal.state) | {"unsaved": daemon.dispatcher.unsaved},
         "configuration": daemon.reloader.outcome.as_dict(),
         "process": {"max_rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss},
     }

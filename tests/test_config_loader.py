@@ -16,7 +16,7 @@ from bridge.config.model import DEFAULT_RELAY_URL
 from bridge.config.problems import MOST_PROBLEMS
 from bridge.routing.items import HttpItem, MqttItem
 from bridge.webhook import Webhook
-from tests.support.routing_files import ENVIRONMENT, EXAMPLE, assert_problems, config_of, loaded, with_routes
+from tests.support.routing_files import ENVIRONMENT, EXAMPLE, config_of, loaded, with_routes
 
 MUTATIONS = int(os.environ.get("RELAY_BRIDGE_MUTATIONS", "2000"))
 RELAY = "relay: {key: a, secret: b}\n"
@@ -107,7 +107,7 @@ routes:
         "6:11 E0104 expected a name of letters, digits, _ and - (at most 64)",
         "7:31 E0102 unknown source 'methd'; did you mean 'method'?",
         "7:58 E0302 a number or a text is expected",
-        "9:33 E0301 unknown filter 'lowr'; did you mean 'lower'?",
+        "9:35 E0301 unknown filter 'lowr'; did you mean 'lower'?",
         "10:15 E0103 a path needs a service",
     ]
     assert result.summary == "10 errors"
@@ -174,6 +174,15 @@ def test_an_absolute_pattern(tmp_path: Path) -> None:
     config = load(path).config
     assert config is not None
     assert [route.name for route in config.table.routes] == ["one"]
+
+
+def test_a_pattern_without_end(tmp_path: Path) -> None:
+    assert codes(load(written(tmp_path, bridge=RELAY + f"include: ['{'*/' * 5000}']\n"))) == [
+        "bridge.yaml:2:11 E0104"
+    ]
+    assert codes(load(written(tmp_path, bridge=RELAY + f"include: ['{'*/' * 85}']\n"))) == [
+        "bridge.yaml:2:11 W0501"
+    ]
 
 
 def test_a_pattern_that_matches_nothing_is_a_warning(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_the_relay() -> None:
         (
             "relay: {api_key: x, url: 'wss://me@h'}",
             "E0104 'wss://me@h'",
-            "write `username` and `password` as keys of their own",
+            "write `key` and `secret`",
         ),
         ("relay: {api_key: x, buckets: some}", "E0104 some", None),
         ("relay: {api_key: x, buckets: []}", "E0104 []", None),

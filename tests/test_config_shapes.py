@@ -91,6 +91,7 @@ GIVE = "give it a value, or remove the key"
         (String("[a-z]+", "small letters"), "A", "E0104 expected small letters"),
         (String(), "${NONE}", "E0203 the environment variable NONE is not set"),
         (SecretText(), "5", f"E0101 expected a secret such as ${{NAME}} | {QUOTE}"),
+        (SecretText(), "", f"E0101 expected a secret such as ${{NAME}}, found nothing | {GIVE}"),
         (SecretText(), '""', "E0104 this secret is empty"),
         (SecretText(header=True), r'"a\nb"', "E0104 a header can't hold control characters"),
         (Boolean(), "yes", "E0101 expected true or false, found the text 'yes' | write true"),
@@ -124,11 +125,11 @@ GIVE = "give it a value, or remove the key"
         (FilePath(), "x" * 5000, "E0104 there is no such file"),
         (FilePath(exists=False), r'"a\0b"', "E0104 this is no path"),
         (
-            UrlOf(("mqtt",)),
+            UrlOf(("mqtt",), "write `username`"),
             "mqtt://me:pw@h",
             (
                 "E0104 this URL can't be used: it can't hold credentials, as URLs are shown in logs"
-                " | write `username` and `password` as keys of their own"
+                " | write `username`"
             ),
         ),
     ],
@@ -138,7 +139,7 @@ def test_mistakes(shape: Shape, written: str, problem: str) -> None:
 
 
 def test_no_message_repeats_what_was_filled_in() -> None:
-    for shape in (String("[0-9]+", "digits"), WAIT, QOS, WORDS, UrlOf(("http",)), FilePath(), Boolean()):
+    for shape in (String("[0-9]+", "digits"), WAIT, QOS, WORDS, UrlOf(("http",), ""), FilePath(), Boolean()):
         value, problems = read(shape, '"${NAME}${URL}"')
         assert value is Invalid
         assert problems

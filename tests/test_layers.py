@@ -16,6 +16,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("bridge.webhook",),
     ("bridge.message",),
     ("bridge.relay.frames", "bridge.relay.protocol", "bridge.relay.backoff"),
+    ("bridge.verify",),
     ("bridge.routing",),
     ("bridge.delivery.retry", "bridge.delivery.lane"),
     ("bridge.config",),

@@ -40,6 +40,7 @@ HEADER_NAME: Final = (
 )
 """A token (RFC 9110, section 5.6.2) but those that frame the message or belong to one connection."""
 QOS: Final = Integer(0, 2)
+PATTERN: Final = String(r"[^\x00]{1,256}", "a pattern of at most 256 characters")
 METHOD: Final = Choice(tuple(sorted(METHODS)))
 EXPIRY: Final = Duration("1s", "8760h")
 FORMAT: Final = Choice(("raw", "envelope", "webhookrelay"))
@@ -47,7 +48,12 @@ FORMAT: Final = Choice(("raw", "envelope", "webhookrelay"))
 RELAY: Final = Record(
     "relay",
     (
-        Key("url", UrlOf(("wss", "ws")), "The relay's WebSocket.", DEFAULT_RELAY_URL),
+        Key(
+            "url",
+            UrlOf(("wss", "ws"), "write `key` and `secret`"),
+            "The relay's WebSocket.",
+            DEFAULT_RELAY_URL,
+        ),
         Key("key", String(), "Key of the access token.", None),
         Key("secret", SecretText(), "Secret of the access token.", None),
         Key("api_key", SecretText(), "One API key instead of key and secret.", None),
@@ -63,7 +69,11 @@ RELAY: Final = Record(
 BROKER: Final = Record(
     "broker",
     (
-        Key("url", UrlOf(("mqtt", "mqtts", "ws", "wss")), "Where the broker listens."),
+        Key(
+            "url",
+            UrlOf(("mqtt", "mqtts", "ws", "wss"), "write `username` and `password`"),
+            "Where the broker listens.",
+        ),
         Key("username", String(), "User name.", _BROKER.username),
         Key("password", SecretText(), "Password.", _BROKER.password),
         Key("ca", FilePath(), "Certificates to trust instead of the system's (PEM).", _BROKER.ca),
@@ -93,7 +103,7 @@ RETRY: Final = Record(
 SERVICE: Final = Record(
     "service",
     (
-        Key("url", UrlOf(("http", "https")), "Base URL; items add a path."),
+        Key("url", UrlOf(("http", "https"), "send a header `Authorization`"), "Base URL; items add a path."),
         Key(
             "headers",
             MappingOf(SecretText(header=True), HEADER_NAME),
@@ -274,7 +284,7 @@ FILE: Final = Record(
             "What becomes of a webhook that no route matches.",
             "count",
         ),
-        Key("include", ListOf(Placed(String())), "Patterns of files with more routes.", []),
+        Key("include", ListOf(Placed(PATTERN)), "Patterns of files with more routes.", []),
         _TESTS,
         Key("journal", JOURNAL, "What is kept until it is delivered.", None),
         Key("console", CONSOLE, "Status page, health and metrics.", None, supported=False),

@@ -1,12 +1,14 @@
 """From a routing file to a validated configuration, or to everything that is wrong with it."""
 
+import gc
 import glob
 import hashlib
 import os
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as AbstractMapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -97,8 +99,8 @@ class _Loading:
     def run(self, read: Callable[[], list[Fields | None]]) -> Loaded:
         """What becomes of the files that `read` reads: the routing file first, then what it includes."""
         try:
-            main, *included = read()
-            config = _config(main, [fields for fields in included if fields], self._reader) if main else None
+            with _collector_paused():
+                config = _config(read(), self._reader)
         except TooManyProblems:
             config = None
         fingerprint = hashlib.sha256(b"\0".join(self._texts.values())).hexdigest()
@@ -145,16 +147,31 @@ class _Loading:
         return record.read(mapping, self._reader) if mapping else None
 
 
-def _config(file: Fields, included: list[Fields], reader: Reader) -> Config | None:
-    """The configuration; None where any problem was noted on the way."""
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """A large file makes a million objects and hardly a cycle: looking for some takes half of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _config(files: list[Fields | None], reader: Reader) -> Config | None:
+    """The configuration of the routing file and what it includes; None where any problem was noted."""
+    file, *included = files
+    if file is None:
+        return None
     if not file.given("routes") and not file.given("include"):
         reader.problems.add(Code.MISSING_KEY, file.node.position, "the key 'routes' is missing")
-    targets = Targets(
-        _named(file, "brokers", broker_settings, reader), _named(file, "services", service_settings, reader)
-    )
+    brokers = _named(file, "brokers", broker_settings, reader)
+    services = _named(file, "services", service_settings, reader)
+    targets = Targets(brokers, services)
     defaults = file.usable("defaults", None) or grammar.DEFAULTS.absent(file.node)
     builder = RouteBuilder(defaults, targets, reader)
-    routes = [route for fields in (file, *included) for route in _routes(fields, builder)]
+    routes = [route for fields in (file, *included) if fields for route in _routes(fields, builder)]
     unmatched = file.usable("unmatched", "count")
     if not isinstance(unmatched, str):
         unmatched = builder.items(unmatched, "unmatched", None)
@@ -192,10 +209,9 @@ def _named(
     """Settings by name; None for one with a mistake, so that its users aren't told of an unknown name."""
     node = file.node_of(key)
     names = node.entries if file.given(key) and isinstance(node, Mapping) else {}
-    sections = file.usable(key, {})
-    return {
-        name: _attempt(build, name, sections[name], reader) if name in sections else None for name in names
-    }
+    usable = file.usable(key, {})
+    built = {name: _attempt(build, name, fields, reader) for name, fields in usable.items()}
+    return {name: built.get(name) for name in names}
 
 
 def _routes(fields: Fields, builder: RouteBuilder) -> list[Route]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.delivery.retry import Retry
+from bridge.relay.protocol import DEFAULT_RELAY_URL
 from bridge.routing.table import RouteTable
 from bridge.secret import Secret
 
-DEFAULT_RELAY_URL = "wss://my.webhookrelay.com/v1/socket"
+
 MIB = 1024 * 1024
 
 

@@ -196,9 +196,8 @@ class _Builder:
             return None
         if node.text in entries:
             first = entries[node.text][0].position
-            message = (
-                f"duplicate key {quoted(node.text)}; it is first at line {first.line}, column {first.column}"
-            )
+            there = f"line {first.line}, column {first.column}"
+            message = f"duplicate key {quoted(node.text)}; it is first at {there}"
             self._problems.add(Code.DUPLICATE_KEY, node.position, message, "remove one of them")
             return None
         return node
@@ -208,15 +207,13 @@ class _Builder:
         if self._decorated(event):
             return self._broken(event)
         quotes = 0 if event.style in {None, ""} else 1
-        one_line = end.line == start.line and event.style not in {"|", ">"}
+        indent = quotes if end.line == start.line and event.style not in {"|", ">"} else None
         value = text if quotes else _plain(text)
         if value is _TOO_LONG:
             message = f"a number of more than {LONGEST_NUMBER} digits"
             self._problems.add(Code.BAD_VALUE, self._at(event), message)
             return self._broken(event)
-        return Scalar(
-            self._source, start.line + 1, start.column + 1, value, text, quotes if one_line else None
-        )
+        return Scalar(self._source, start.line + 1, start.column + 1, value, text, indent)
 
     def _decorated(self, event: Any) -> bool:
         """Whether an anchor or a tag, which are refused, stands before the node."""
@@ -266,7 +263,7 @@ def _syntax_error(source: Source, error: yaml.MarkedYAMLError) -> _Stop:
     line = source.line(place.line)[:LONGEST_LINE]
     if line[place.column - 1 : place.column] == "\t":
         return _Stop(Code.SYNTAX, place, "a tab, which YAML does not allow here", "indent with spaces")
-    if line[place.column - 2 : place.column] == "${":
+    if line[: place.column].endswith("${"):
         return _Stop(Code.SYNTAX, place, "an unquoted ${…} inside of { } or [ ]", 'write "${…}"')
     unquoted = _UNQUOTED_START.search(line) or (place.column > 1 and _UNQUOTED_IN_FLOW.search(line))
     if unquoted:

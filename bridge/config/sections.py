@@ -96,9 +96,8 @@ def console_settings(file: Fields, reader: Reader) -> ConsoleSettings | None:
     except ValueError as error:
         raise reader.wrong(Code.BAD_VALUE, node, str(error)) from None
     if isinstance(listen, tuple) and not is_loopback(listen[0]) and not fields.given("token"):
-        raise reader.wrong(
-            Code.CONFLICT, node, "other machines can connect here", "add a `token`, or use 127.0.0.1"
-        )
+        hint = "add a `token`, or use 127.0.0.1"
+        raise reader.wrong(Code.CONFLICT, node, "other machines can connect here", hint)
     return ConsoleSettings(listen, fields["token"])
 
 

@@ -42,9 +42,8 @@ class String:
         """The text, references filled in."""
         text = reader.text(node, self.expects)
         if not re.fullmatch(self.pattern, text, re.DOTALL):
-            raise reader.wrong(
-                Code.BAD_VALUE, node, f"expected {self.expects}" if text else "this text is empty"
-            )
+            message = f"expected {self.expects}" if text else "this text is empty"
+            raise reader.wrong(Code.BAD_VALUE, node, message)
         return text
 
 
@@ -58,7 +57,9 @@ class SecretText:
 
     def read(self, node: Node, reader: Reader) -> Secret:
         """The secret, references filled in."""
-        if isinstance(node, Scalar) and not isinstance(node.value, str):
+        if isinstance(node, Scalar) and not isinstance(
+            node.value, str | None
+        ):  # the message must not repeat it
             raise reader.wrong(Code.WRONG_TYPE, node, f"expected {self.expects}", "quote it to make it text")
         text = reader.text(node, self.expects)
         if not text:
@@ -165,6 +166,8 @@ class UrlOf:
     """An absolute URL without credentials, query and fragment."""
 
     schemes: tuple[str, ...]
+    instead: str
+    """What to do with credentials."""
 
     @property
     def expects(self) -> str:
@@ -176,11 +179,7 @@ class UrlOf:
         try:
             return parse_url(reader.text(node, self.expects), self.schemes)
         except ValueError as error:
-            hint = (
-                "write `username` and `password` as keys of their own"
-                if "credentials" in str(error)
-                else None
-            )
+            hint = self.instead if "credentials" in str(error) else None
             raise reader.wrong(Code.BAD_VALUE, node, f"this URL can't be used: {error}", hint) from None
 
 
@@ -277,10 +276,9 @@ class ByKind:
 
     def read(self, node: Node, reader: Reader) -> Any:
         """The value as the shape for this kind of node reads it."""
-        kinds = {Scalar: self.scalar, Sequence: self.sequence, Mapping: self.mapping}
-        shape = kinds.get(type(node))
         if isinstance(node, Broken):
             raise Invalid
+        shape = {Scalar: self.scalar, Sequence: self.sequence, Mapping: self.mapping}[type(node)]
         if shape is None:
             raise reader.wrong(Code.WRONG_TYPE, node, f"expected {self.expects}, found {found(node)}")
         return shape.read(node, reader)

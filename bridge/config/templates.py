@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bridge.config.nodes import Mapping, Node, Scalar, Sequence
@@ -17,6 +18,8 @@ from bridge.routing.template import Place, Template, compile_template
 from bridge.secret import Secret
 
 _OPENINGS = ("{{", "{%", "{#")
+# Routes repeat themselves, and a reload repeats nearly all of them.
+_compile = lru_cache(maxsize=1024)(compile_template)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,9 @@ class PayloadShape:
             return TextPayload(TemplateIn(Place.TEXT, self.expects).read(node, reader))
 
         def leaf(scalar: Scalar) -> Any:
-            return (
-                TemplateIn(Place.VALUE).read(scalar, reader)
-                if isinstance(scalar.value, str)
-                else scalar.value
-            )
+            if not isinstance(scalar.value, str):
+                return scalar.value
+            return TemplateIn(Place.VALUE).read(scalar, reader)
 
         return JsonPayload(tree(node, reader, leaf))
 
@@ -132,7 +133,7 @@ def compiled(text: str, node: Node, place: Place, reader: Reader, *, prefix: str
         hint = "send it as a header" if place is Place.URL else None
         raise reader.wrong(Code.TEMPLATE, node, "a topic or URL can't hold a secret, as both are shown", hint)
     try:
-        return compile_template(prefix + text, place)
+        return _compile(prefix + text, place)
     except RecursionError:
         raise reader.wrong(Code.TEMPLATE, node, "this template is nested too deeply") from None
     except TemplateError as error:

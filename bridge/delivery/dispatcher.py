@@ -67,6 +67,7 @@ class Dispatcher:
         self._seq = 0
         self._webhook_seq = 0
         self._uncommitted = 0
+        self._uncommitted_bytes = 0
         self._holding = False
         self._stopping = False
 
@@ -205,8 +206,7 @@ class Dispatcher:
             self._settle(outbox, lane, delivery)
         else:
             self._failed(outbox, lane, delivery, result)
-        if lane.stored:
-            self._refill.want(outbox, lane)
+        self._refill.want(outbox, lane)
         if lane.held:
             outbox.enlist(lane)
         self._pump(outbox)
@@ -219,6 +219,8 @@ class Dispatcher:
             return
         delivery.trouble = failure
         delivery.not_before = self._loop.time() + verdict.delay
+        if delivery.deadline is not None:
+            delivery.not_before = min(delivery.not_before, delivery.deadline)
         if verdict.spends:
             delivery.attempts += 1
             self._counts.target(delivery.target).retries += 1
@@ -257,18 +259,20 @@ class Dispatcher:
     # The journal's side
 
     def _store(self, deliveries: Sequence[Delivery]) -> None:
-        self._uncommitted += sum(d.size for d in deliveries)
+        self._uncommitted += len(deliveries)
+        self._uncommitted_bytes += sum(d.size for d in deliveries)
         self._journal.add(deliveries, self._committed)
         self.check_room()
 
     def _committed(self, deliveries: Sequence[Delivery]) -> None:
-        self._uncommitted -= sum(d.size for d in deliveries)
+        self._uncommitted -= len(deliveries)
+        self._uncommitted_bytes -= sum(d.size for d in deliveries)
         self.check_room()
 
     def check_room(self) -> None:
         """Hold the intake while the journal can't follow; release it when half of that is durable."""
         limit = self._limits.uncommitted_bytes // 2 if self._holding else self._limits.uncommitted_bytes
-        holding = bool(self._journal.full) or self._uncommitted > limit
+        holding = bool(self._journal.full) or self._uncommitted_bytes > limit
         if holding != self._holding:
             self._holding = holding
             self._congested(holding)
@@ -280,8 +284,7 @@ class Dispatcher:
             outbox.push(lane, delivery)
         lane.stored -= len(rows) + missing
         self._counts.target(outbox.name).dead += missing
-        if lane.stored:
-            self._refill.want(outbox, lane)
+        self._refill.want(outbox, lane)
         outbox.forget_if_empty(lane)
         self._pump(outbox)
 
@@ -290,6 +293,11 @@ class Dispatcher:
     def owed(self) -> dict[str, int]:
         """Deliveries that are pending, by target."""
         return {name: len(outbox) for name, outbox in self._outboxes.items()}
+
+    @property
+    def unsaved(self) -> int:
+        """Deliveries that a power cut would take now: neither delivered nor durable."""
+        return len(self._linger) + self._uncommitted
 
     def outboxes(self) -> Iterable[Outbox]:
         """Every outbox, for status."""

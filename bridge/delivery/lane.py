@@ -6,6 +6,7 @@ them fails, the lane sends nothing more until the others have their results, and
 with those that failed, in their order.
 """
 
+import math
 from bisect import insort
 from collections import deque
 
@@ -26,6 +27,7 @@ class Lane:
         loading: its next deliveries are being read back.
         not_before: monotonic time before which an ordered lane sends nothing.
         in_flight: sent, and without a result.
+        wakes: monotonic time at which its owner will wake it; infinite where that isn't arranged.
         listed: whether its owner has it in the list of lanes that may send.
     """
 
@@ -40,6 +42,7 @@ class Lane:
         "order_key",
         "stored",
         "tail",
+        "wakes",
     )
 
     def __init__(self, order_key: str | None) -> None:
@@ -53,6 +56,7 @@ class Lane:
         self.tail = -1
         self.loading = False
         self.listed = False
+        self.wakes = math.inf
 
     def __len__(self) -> int:
         """Deliveries that are owed: held, in flight and stored."""
@@ -113,6 +117,10 @@ class Lane:
                 return 0.0
             return self._failed[0].not_before if self._failed else None
         return self.not_before if self._queue and not self._failed else None
+
+    def runs_low(self, now: float, low: int) -> bool:
+        """Whether more of what is stored should be read back; not while it waits for its retry."""
+        return bool(self.stored) and (not self.held or (self.held < low and self.not_before <= now))
 
     def waiting(self) -> list[Delivery]:
         """What is held in memory and not in flight, in order."""

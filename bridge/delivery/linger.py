@@ -40,6 +40,10 @@ class Linger:
         if late:
             self._hand_over(late)
 
+    def __len__(self) -> int:
+        """Deliveries that are owed and not handed over yet."""
+        return sum(not (d.done or d.journaled) for _, d in self._fresh)
+
     def flush(self) -> None:
         """Hand over everything that is owed, now."""
         late = [d for _, d in self._fresh if not d.done and not d.journaled]

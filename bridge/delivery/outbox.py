@@ -1,5 +1,6 @@
 """The lanes of one target, and which of them sends next."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
@@ -21,6 +22,7 @@ class Outbox:
         target: None where the routing file no longer names it: nothing is sent, nothing is lost.
         retry: the target's patience.
         held_bytes: memory that its deliveries take.
+        loads: lanes that are being read back.
         starving: lanes with deliveries in the journal that could be read back (an ordered set).
         retired: no route uses it any more; it is closed when nothing is owed.
     """
@@ -34,6 +36,7 @@ class Outbox:
         self._expired = expired
         self._lanes: dict[str | None, Lane] = {}
         self.starving: dict[Lane, None] = {}
+        self.loads = 0
         self._listed: deque[Lane] = deque()
         self._sleeping: list[tuple[float, int, Lane]] = []
         self._ties = count()
@@ -92,7 +95,9 @@ class Outbox:
             The monotonic time at which a sleeping lane can go on; None where none waits for time.
         """
         while self._sleeping and self._sleeping[0][0] <= now:
-            self.enlist(heappop(self._sleeping)[2])
+            lane = heappop(self._sleeping)[2]
+            lane.wakes = math.inf
+            self.enlist(lane)
         target = self.target
         while target is not None and self._listed and target.capacity() > 0:
             lane = self._listed.popleft()
@@ -106,7 +111,9 @@ class Outbox:
         if wakes is None:
             return
         if wakes > now:
-            heappush(self._sleeping, (wakes, next(self._ties), lane))
+            if wakes < lane.wakes:
+                lane.wakes = wakes
+                heappush(self._sleeping, (wakes, next(self._ties), lane))
         elif self._may_send(target, lane):
             self.enlist(lane)
 

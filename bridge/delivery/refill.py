@@ -27,29 +27,28 @@ class Refill:
         self._journal = journal
         self._loaded = loaded
         self._loop = asyncio.get_running_loop()
-        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def want(self, outbox: Outbox, lane: Lane) -> None:
-        """A lane has stored deliveries: read them back when it runs low."""
-        if lane.held < LOW_WATER and not lane.loading:
+        """Read a lane's stored deliveries back if it runs low."""
+        if not lane.loading and lane.runs_low(self._loop.time(), LOW_WATER):
             outbox.starving[lane] = None
 
     def feed(self, outbox: Outbox, share: int) -> None:
         """Start to read for starving lanes, as far as memory and the target allow."""
         if outbox.target is None or outbox.target.capacity() <= 0:
             return
-        running = sum(name == outbox.name for name in self._tasks.values())
-        while outbox.starving and running < AT_ONCE:
+        while outbox.starving and outbox.loads < AT_ONCE:
             portion = self._portion(outbox, share)
             if portion is None:
                 return
             lane = next(iter(outbox.starving))
             del outbox.starving[lane]
             lane.loading = True
+            outbox.loads += 1
             task = self._loop.create_task(self._load(outbox, lane, *portion), name=f"refill {outbox.name}")
-            self._tasks[task] = outbox.name
-            task.add_done_callback(self._tasks.pop)
-            running += 1
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     @staticmethod
     def _portion(outbox: Outbox, share: int) -> tuple[int, int] | None:
@@ -69,6 +68,7 @@ class Refill:
             return
         finally:
             lane.loading = False
+            outbox.loads -= 1
         # Everything stored before the question was there to be found; an empty answer means damage.
         self._loaded(outbox, lane, found, 0 if found else expected)
 
