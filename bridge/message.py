@@ -26,6 +26,7 @@ class HttpRequest:
 
     method: str
     url: str
+    """A whole URL, or a path of the service: a service that moved gets what is still owed to it."""
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     """None: the webhook's body, byte for byte."""

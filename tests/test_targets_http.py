@@ -156,13 +156,19 @@ async def test_a_control_character_in_a_header_is_never_written(smuggled: str) -
 
 
 @pytest.mark.parametrize(
-    "url", ["http://", "http:///x", "http://h:99999/", "ftp://127.0.0.1/", "/x", "http://[::1"]
+    "url", ["http://", "http:///x", "http://h:99999/", "ftp://127.0.0.1/", "http://[::1"]
 )
 async def test_a_url_that_is_none_is_a_dead_letter(url: str) -> None:
     async with running("http://127.0.0.1") as (target, recorder):
         result = await deliver(target, recorder, make_delivery(url))
         assert result == Failure(FailureKind.PERMANENT, "invalid-request")
         assert target.state().name == "up"
+
+
+async def test_a_path_goes_to_where_the_service_is_now() -> None:
+    async with recording_server() as server, running(f"{server.url}/base") as (target, recorder):
+        assert await deliver(target, recorder, make_delivery("/x?y=1")) == DELIVERED
+        assert server.requests[0].path == "/base/x?y=1"
 
 
 async def test_something_else_than_a_request_has_a_result_too(caplog: pytest.LogCaptureFixture) -> None:

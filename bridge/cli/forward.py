@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from bridge.cli.run import run_daemon
-from bridge.config.model import DEFAULT_RELAY_URL
 from bridge.folders import Folders, folders
 from bridge.logs import set_up_logging
+from bridge.relay.protocol import DEFAULT_RELAY_URL
 
 
 @click.command("forward")

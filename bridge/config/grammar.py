@@ -6,7 +6,7 @@ A new key is one line here, and a field of the same name in `bridge.config.model
 from typing import Final
 
 from bridge.config.conditions import MatchShape
-from bridge.config.model import DEFAULT_RELAY_URL, BrokerSettings, JournalSettings, ServiceSettings
+from bridge.config.model import BrokerSettings, JournalSettings, ServiceSettings
 from bridge.config.records import Key, Record, Tagged
 from bridge.config.shapes import (
     Boolean,
@@ -25,6 +25,7 @@ from bridge.config.shapes import (
 )
 from bridge.config.templates import Anything, HeaderShape, OrderShape, PayloadShape, TemplateIn
 from bridge.delivery.retry import Retry
+from bridge.relay.protocol import DEFAULT_RELAY_URL
 from bridge.routing.items import METHODS
 from bridge.routing.template import Place
 

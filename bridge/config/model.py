@@ -12,7 +12,6 @@ from bridge.relay.protocol import DEFAULT_RELAY_URL
 from bridge.routing.table import RouteTable
 from bridge.secret import Secret
 
-
 MIB = 1024 * 1024
 
 

@@ -106,6 +106,7 @@ class RouteBuilder:
             headers=tuple((name, value) for name, value in headers if isinstance(value, Template)),
             payload=payload,
             expire_after=item["expire_after"] or expire_after or self._defaults["expire_after"],
+            service_url=prefix,
         )
 
     def _payload(self, item: Fields) -> Payload:

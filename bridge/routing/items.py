@@ -55,6 +55,8 @@ class HttpItem:
     payload: Payload = RAW
     expire_after: float | None = None
     """Seconds from acceptance until it is given up; None: never."""
+    service_url: str = ""
+    """What `url` begins with and the request leaves out: the service puts its own before the path."""
 
     def render(self, scope: Scope) -> HttpRequest:
         """The request for one webhook.
@@ -70,7 +72,8 @@ class HttpItem:
         headers = forwarded_headers(scope.webhook)
         if body is not None and content_type is not None:
             headers = _override(headers, (("content-type", content_type),))
-        return HttpRequest(method, self.url.render(scope), _override(headers, own), body)
+        url = self.url.render(scope)[len(self.service_url) :]
+        return HttpRequest(method, url, _override(headers, own), body)
 
 
 def _override(headers: Headers, own: Headers) -> Headers:

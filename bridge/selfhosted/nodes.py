@@ -111,9 +111,15 @@ class Nodes:
         """A string."""
         if _kind(node) == "text":
             return str(node.value)
-        hint = "; put it in quotes" if isinstance(node, yaml.ScalarNode) else ""
+        hint = "; put it in quotes" if _kind(node) in {"a number", "true or false"} else ""
         self.refuse(node, f"text is needed, not {_kind(node)}{hint}")
         return ""
+
+    def filled_text(self, node: yaml.Node) -> str:
+        """A string that is not empty."""
+        if _kind(node) == "text" and not node.value:
+            self.refuse(node, "this can't be empty")
+        return self.text(node)
 
     def boolean(self, node: yaml.Node) -> bool:
         """`true` or `false`."""

@@ -130,13 +130,11 @@ class _Builder:
         return tuple(tokens)
 
     def _secret(self, node: yaml.Node) -> Secret:
-        written = self._nodes.text(node)
+        written = self._nodes.filled_text(node)
         reference = _REFERENCE.fullmatch(written)
         if reference is None:
             if "${" in written:
                 self._nodes.refuse(node, "a reference is the whole value: ${NAME} or ${file:/path}")
-            elif not written:
-                self._nodes.refuse(node, "a secret can't be empty")
             return Secret(written)
         if reference["file"]:
             return self._secret_file(node, Path(reference["file"]))
@@ -217,7 +215,7 @@ class _Builder:
         return Output(name, destination, internal)
 
     def _url(self, node: yaml.Node) -> str:
-        text = self._nodes.text(node)
+        text = self._nodes.filled_text(node)
         try:
             url = urlsplit(text)
             good = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
@@ -253,7 +251,7 @@ class _Builder:
             self._nodes.refuse(node, "a name has 1 to 100 characters, none of them a control character")
 
     def _id(self, node: yaml.Node) -> str:
-        text = self._nodes.text(node)
+        text = self._nodes.filled_text(node)
         if text and not _ID.fullmatch(text):
             self._nodes.refuse(node, "an ID has 1 to 64 letters, digits, - or _")
         return text

@@ -123,20 +123,21 @@ class HttpTarget:
         if not isinstance(request, HttpRequest):
             raise TypeError(f"{self.name} was given a {type(request).__name__}")
         body = delivery.webhook.raw if request.body is None else request.body
+        url = self._settings.url + request.url if request.url.startswith("/") else request.url
         trip = _Trip()
         try:
             response = await session.request(
                 request.method,
-                _wire_url(request.url),
+                _wire_url(url),
                 headers=self._headers(request),
                 data=io.BytesIO(body) if body else None,  # written piece by piece, however long it is
                 allow_redirects=False,
                 trace_request_ctx=trip,
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return judge_error(error, request.url, sent=trip.sent)
+            return judge_error(error, url, sent=trip.sent)
         await _drain(response)
-        return judge_status(response.status, response.headers.get("Retry-After"), request.url, time.time())
+        return judge_status(response.status, response.headers.get("Retry-After"), url, time.time())
 
     def _headers(self, request: HttpRequest) -> CIMultiDict[str]:
         headers = CIMultiDict(request.headers)
