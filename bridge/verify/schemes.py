@@ -24,12 +24,13 @@ DEFAULT_WINDOW: Final = 300.0
 
 
 class Naming(Enum):
-    """Whether a sender names its deliveries."""
+    """How well a sender names its deliveries."""
 
     NONE = "none"
-    UNSIGNED = "unsigned"
-    """By an ID that its proof does not cover, so that a forger can choose another."""
-    SIGNED = "signed"
+    WEAK = "weak"
+    """A forger can choose another ID, or two honest deliveries can have the same one."""
+    STRONG = "strong"
+    """Each has its own, and the proof covers it."""
 
 
 class Scheme(Protocol):
@@ -66,6 +67,8 @@ class HmacHeader:
     timestamp_header: str | None = None
     """Unix time in seconds."""
     id_header: str | None = None
+    distinct: bool = False
+    """Whether no two deliveries of one second are alike, so that the signature can stand for an ID."""
     _pieces: tuple[str, ...] = field(init=False, repr=False)
     """`signed` in pieces: at odd places the name of what stands there."""
 
@@ -97,10 +100,10 @@ class HmacHeader:
 
     @property
     def naming(self) -> Naming:
-        """Without an ID, a signature over the time stands for one: nobody signs twice at one moment."""
-        if self.timestamp_header or "id" in self._pieces[1::2]:
-            return Naming.SIGNED
-        return Naming.UNSIGNED if self.id_header else Naming.NONE
+        """By an ID or, where only the time is signed, by the signature."""
+        if self.distinct or "id" in self._pieces[1::2]:
+            return Naming.STRONG
+        return Naming.WEAK if self.id_header or self.timestamp_header else Naming.NONE
 
     def keys(self, secrets: Sequence[Secret]) -> Keys:
         """The secrets' text as keys."""
@@ -141,7 +144,7 @@ class Token:
     @property
     def naming(self) -> Naming:
         """As `Scheme.naming`."""
-        return Naming.UNSIGNED if self.id_header else Naming.NONE
+        return Naming.WEAK if self.id_header else Naming.NONE
 
     def keys(self, secrets: Sequence[Secret]) -> Keys:
         """The secrets as they are."""
@@ -159,7 +162,7 @@ class Stripe:
     """`Stripe-Signature: t=…,v1=…`; two `v1` while a secret is being rolled. The secret is not decoded."""
 
     window: Final = DEFAULT_WINDOW
-    naming: Final = Naming.SIGNED
+    naming: Final = Naming.STRONG
     _HEADER: Final = "stripe-signature"
 
     def keys(self, secrets: Sequence[Secret]) -> Keys:
@@ -185,7 +188,7 @@ class StandardWebhooks:
     """Standard Webhooks, symmetric signatures; Svix sends the same under its own header names."""
 
     window: Final = DEFAULT_WINDOW
-    naming: Final = Naming.SIGNED
+    naming: Final = Naming.STRONG
 
     def keys(self, secrets: Sequence[Secret]) -> Keys:
         """The bytes that `whsec_` and base64 stand for."""
@@ -216,7 +219,7 @@ class RelayBox:
     """RelayBox signs the document rather than its bytes: canonical JSON text, quoted as a JSON string."""
 
     window: Final = 60.0
-    naming: Final = Naming.SIGNED
+    naming: Final = Naming.STRONG
 
     def keys(self, secrets: Sequence[Secret]) -> Keys:
         """The keys' text, although it looks like hexadecimal digits."""
@@ -277,6 +280,7 @@ SCHEMES: Final[Mapping[str, Scheme]] = {
         prefix="v0=",
         signed="v0:{timestamp}:{body}",
         timestamp_header="x-slack-request-timestamp",
+        distinct=True,
     ),
     "standard-webhooks": StandardWebhooks(),
     "relaybox": RelayBox(),

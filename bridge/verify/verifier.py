@@ -21,8 +21,8 @@ class Verifier:
         window: seconds between sending and receiving, either way; None: any age will do.
             `scheme.window` is the usual one.
         refuse_replays: whether a delivery whose ID was accepted before is rejected.
-            `scheme.naming is Naming.SIGNED` is the usual answer: elsewhere a forger can change the ID, and
-            the redelivery button of GitHub and others sends the same one on purpose.
+            `scheme.naming is Naming.STRONG` is the usual answer: elsewhere a forger can change the ID, or an
+            honest delivery can repeat one, as GitHub's redelivery button does.
 
     Raises:
         ConfigError: the scheme can't use one of these.
