@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import JournalError, JournalNewer
-from bridge.journal.schema import APPLICATION_ID, MIGRATIONS, check_version, migrate
+from bridge.journal.database import JournalCorrupt
+from bridge.journal.schema import APPLICATION_ID, MIGRATIONS, check_version, migrate, verify
 
 
 @pytest.fixture
@@ -65,3 +66,40 @@ def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
 def test_the_mark_is_set(db: sqlite3.Connection) -> None:
     migrate(db)
     assert db.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+
+
+def test_a_damaged_schema_is_found(db: sqlite3.Connection) -> None:
+    migrate(db)
+    verify(db)
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute("UPDATE sqlite_schema SET sql = replace(sql, 'digest', 'digesU') WHERE name = 'dedupe'")
+    with pytest.raises(JournalCorrupt, match="schema"):
+        verify(db)
+
+
+def test_an_index_that_does_not_match_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        migrate(db)
+        db.execute("INSERT INTO deliveries VALUES (1, 77, 3, 4, x'00')")
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+        root = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'deliveries_by_lane'").fetchone()[
+            0
+        ]
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        page = file.read(size)
+        file.seek((root - 1) * size)
+        file.write(page[:-4] + page[-4:].replace(b"\x4d", b"\x4c"))  # the lane, 77, in the only entry
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as db,
+        pytest.raises(JournalCorrupt, match="index"),
+    ):
+        verify(db)
+
+
+def test_a_damaged_header_does_not_make_it_someone_elses(db: sqlite3.Connection) -> None:
+    migrate(db)
+    db.execute("PRAGMA application_id = 5")
+    with pytest.raises(JournalCorrupt, match="header"):
+        check_version(db)

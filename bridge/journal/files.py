@@ -23,7 +23,7 @@ def beside(path: Path, suffix: str) -> Path:
 
 def prepare(path: Path) -> None:
     """Creates the folder (0700) and the file (0600), so that SQLite's side files get the same mode."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(path)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
@@ -35,13 +35,19 @@ def lock(path: Path) -> int:
     Raises:
         JournalBusy: another instance holds it.
     """
-    descriptor = os.open(beside(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    _make_folder(path)
+    descriptor = os.open(_lock_file(path), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
         raise JournalBusy(f"another instance uses {path}") from error
     return descriptor
+
+
+def holds_lock(path: Path, descriptor: int) -> bool:
+    """Whether the lock is still on the file that others would try to lock."""
+    return same_file(_lock_file(path), os.fstat(descriptor))
 
 
 def make_ballast(path: Path) -> None:
@@ -71,8 +77,28 @@ def same_file(path: Path, opened: os.stat_result) -> bool:
     return os.path.samestat(found, opened)
 
 
-def set_aside(path: Path, stamp: str) -> Path:
-    """Moves a damaged database and its log out of the way; where it is now."""
+def start_salvage(path: Path) -> Path:
+    """An empty file beside a damaged database, for what can be saved of it."""
+    saved = _salvaged(path)
+    remove(saved)
+    prepare(saved)
+    return saved
+
+
+def finish_salvage(path: Path, stamp: str) -> Path:
+    """Puts what was saved in the place of the damaged database; where that is now."""
+    moved = _set_aside(path, stamp)
+    replace(_salvaged(path), path)
+    return moved
+
+
+def resume_salvage(path: Path) -> None:
+    """Finishes what a crash between the two moves of `finish_salvage` left undone."""
+    if not path.exists() and _salvaged(path).exists():
+        replace(_salvaged(path), path)
+
+
+def _set_aside(path: Path, stamp: str) -> Path:
     moved = beside(path, f".corrupt-{stamp}")
     # The log goes first: a log without its database would be played into the fresh one.
     with suppress(FileNotFoundError):
@@ -81,9 +107,14 @@ def set_aside(path: Path, stamp: str) -> Path:
     older = sorted(path.parent.glob(f"{path.name}.corrupt-*[0-9]"))[:-KEPT]
     for file in older:
         _log.warning("removing an older damaged journal, %s", file)
-        for name in (file, beside(file, "-wal")):
-            name.unlink(missing_ok=True)
+        remove(file)
     return moved
+
+
+def remove(path: Path) -> None:
+    """Deletes a database and its log, where they exist."""
+    for file in (path, beside(path, "-wal")):
+        file.unlink(missing_ok=True)
 
 
 def replace(fresh: Path, path: Path) -> None:
@@ -93,6 +124,18 @@ def replace(fresh: Path, path: Path) -> None:
     _sync(fresh, os.O_RDONLY)
     fresh.replace(path)
     _sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _make_folder(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _lock_file(path: Path) -> Path:
+    return beside(path, ".lock")
+
+
+def _salvaged(path: Path) -> Path:
+    return beside(path, ".salvaged")
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -4,7 +4,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -13,7 +13,7 @@ from bridge.journal import files
 from bridge.journal.clock import Clock
 from bridge.journal.database import JournalCorrupt, connect, translated
 from bridge.journal.salvage import salvage
-from bridge.journal.schema import check_version, migrate
+from bridge.journal.schema import check_version, migrate, verify
 from bridge.journal.sessions import record_session, start_session
 from bridge.journal.store import Store, Tally, Usage
 
@@ -54,9 +54,9 @@ class Keeper:
             JournalError: it can't be used.
         """
         with translated():
-            files.prepare(self._path)
             self._lock = files.lock(self._path)
             try:
+                files.resume_salvage(self._path)
                 self._open_or_salvage()
             except BaseException:
                 os.close(self._lock)
@@ -114,14 +114,14 @@ class Keeper:
         try:
             self._open()
         except JournalCorrupt as error:
-            self._start_over(error)
+            self._salvage(error)
 
-    def _open(self, damaged: Path | None = None) -> None:
+    def _open(self) -> None:
         files.prepare(self._path)
         self._db = connect(self._path, max_bytes=_ceiling(self._max_bytes), check=check_version)
         try:
             with translated():
-                self._load(damaged)
+                self._load()
         except BaseException:
             self._db.close()
             raise
@@ -131,11 +131,9 @@ class Keeper:
         except JournalFull as error:
             _log.warning("no room for the journal's reserve: %s", error)
 
-    def _load(self, damaged: Path | None) -> None:
+    def _load(self) -> None:
         migrate(self._db)
-        if damaged is not None:
-            saved = salvage(damaged, self._db)
-            _log.error("saved %d deliveries and %d dead letters from it", saved.deliveries, saved.dead)
+        verify(self._db)
         self._clock = self._clock or start_session(self._db, wall=self._wall, monotonic=self._monotonic)
         self._clock.forget()
         # On a full disk the first commit that finds room records it.
@@ -147,27 +145,38 @@ class Keeper:
         with suppress(sqlite3.Error):  # it is broken: that is why we are here
             self._db.close()
         if isinstance(error, JournalCorrupt):
-            self._start_over(error)
+            self._salvage(error)
         else:
             _log.error("the journal failed and is opened again: %s", error)
-            self._open()
+            self._open_or_salvage()
 
-    def _start_over(self, error: JournalError) -> None:
-        moved = files.set_aside(self._path, str(int(self._wall())))
-        _log.error("the journal was damaged (%s) and is now %s", error, moved)
-        self._open(moved)
+    def _salvage(self, error: JournalCorrupt) -> None:
+        """Starts over with the good rows. The damaged file keeps its place until they are safe in another."""
+        _log.error("the journal is damaged: %s", error)
+        self.relieve()
+        fresh = files.start_salvage(self._path)
+        with closing(connect(fresh, max_bytes=_ceiling(self._max_bytes), check=check_version)) as db:
+            migrate(db)
+            saved = salvage(self._path, db)
+        moved = files.finish_salvage(self._path, str(int(self._wall())))
+        _log.error(
+            "saved %d deliveries and %d dead letters; the damaged file is now %s",
+            *(saved.deliveries, saved.dead, moved),
+        )
+        self._open()
 
     def _recreate(self) -> None:
         """Writes a file that was deleted or replaced anew, from the connection that still has it open."""
         _log.error("the journal's file was deleted or replaced; it is written anew")
         fresh = files.beside(self._path, ".new")
         files.prepare(self._path)
-        fresh.unlink(missing_ok=True)
+        files.remove(fresh)
         self._db.execute("VACUUM INTO ?", (str(fresh),))
         self._db.close()
         files.replace(fresh, self._path)
-        os.close(self._lock)
-        self._lock = files.lock(self._path)
+        if not files.holds_lock(self._path, self._lock):
+            stale, self._lock = self._lock, files.lock(self._path)
+            os.close(stale)
         self._open()
 
 

@@ -23,7 +23,7 @@ class Salvaged:
 
 
 def salvage(damaged: Path, db: sqlite3.Connection) -> Salvaged:
-    """Copies every row whose checksum is right, from a file that was set aside into an empty journal."""
+    """Copies every row whose checksum is right, into an empty journal."""
     with closing(sqlite3.connect(damaged, isolation_level=None)) as old, transaction(db):
         old.text_factory = lenient
         with suppress(sqlite3.DatabaseError):

@@ -84,9 +84,7 @@ class Store:
         for burial in burials:
             one = burial.delivery
             stored = self._deliveries.detach(one.seq)
-            buried = self._dead.put(
-                burial
-            )  # not, where a commit succeeded but seemed to fail, and is repeated
+            buried = self._dead.put(burial)  # False where a commit that seemed to fail is repeated
             if buried and not stored:
                 self._webhooks.keep({one.webhook_seq: one.webhook}, {one.webhook_seq: 1})
             elif stored and not buried:
@@ -111,12 +109,12 @@ class Store:
     @contextmanager
     def _change(self) -> Iterator[None]:
         """A transaction; what was counted in one that fails never happened."""
-        before = self._dead.count, self._dead.bytes
+        before = self._dead.count, self._dead.bytes, self._tally.evicted_dead
         try:
             with transaction(self._db):
                 yield
         except BaseException:
-            self._dead.count, self._dead.bytes = before
+            self._dead.count, self._dead.bytes, self._tally.evicted_dead = before
             raise
 
     # Reading

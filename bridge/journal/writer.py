@@ -133,7 +133,9 @@ class Writer:
                 self._loop.call_soon(self.on_room)
 
     async def close(self) -> None:
-        """Commits what can be committed, then closes the journal."""
+        """Commits what can be committed, then closes the journal; a second time does nothing."""
+        if self._closing:
+            return
         try:
             await self.flush()
         except JournalFull as error:
@@ -192,17 +194,20 @@ class Writer:
         _answer(batch.waiters, JournalFull(self._refusal) if held else None)
 
     async def _refused(self, batch: Batch, error: JournalFull) -> None:
-        """Keeps the batch for later; its removals are committed at once, with the ballast's room."""
+        """Keeps the batch for later; with the ballast's room, its removals get another chance at once."""
         self._refusal = str(error)
         self.pending.put_back(batch)
         await self._in_thread(self._keeper.relieve)
         self.weigh(self.usage)
-        if self._retry is None:
+        relieved = self._retry is None
+        if relieved:
             self._retry = self._loop.call_later(self._retry_delay, self._try_again)
             self._retry_delay = min(self._retry_delay * 2, RETRY_LONGEST)
-        if batch.grows and self.pending.removes:
             self.hasten(Haste.NOW)
-        _answer(batch.waiters, error)
+        if relieved and not batch.grows:
+            self.pending.waiters += batch.waiters
+        else:
+            _answer(batch.waiters, error)
 
     def _try_again(self) -> None:
         self._retry = None
