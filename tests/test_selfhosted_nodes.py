@@ -10,14 +10,18 @@ def node_of(text: str) -> yaml.Node:
     return node
 
 
-@pytest.mark.parametrize("word", ["on", "yes", "off", "No", "y", "text", "2024-01-01", "'5'", "'true'", "<<", "="])
+@pytest.mark.parametrize(
+    "word", ["on", "yes", "off", "No", "y", "text", "2024-01-01", "'5'", "'true'", "<<", "="]
+)
 def test_text_by_the_rules_of_yaml_1_2(word: str) -> None:
     nodes = Nodes()
     assert nodes.text(node_of(word)) == word.strip("'")
     assert nodes.problems == []
 
 
-@pytest.mark.parametrize("word", ["5", "0123", "12:30", "1.5", "true", "null", "~", "[a]", "{a: b}", "!x y", ".inf"])
+@pytest.mark.parametrize(
+    "word", ["5", "0123", "12:30", "1.5", "true", "null", "~", "[a]", "{a: b}", "!x y", ".inf"]
+)
 def test_what_is_not_text(word: str) -> None:
     nodes = Nodes()
     assert nodes.text(node_of(word)) == ""
@@ -34,7 +38,9 @@ def test_booleans() -> None:
     assert len(nodes.problems) == 4
 
 
-@pytest.mark.parametrize("word", ["0x10", "010", "1_0", "1.0", "12:30", "'5'", "text", "[5]", "11", "-1", "1e1"])
+@pytest.mark.parametrize(
+    "word", ["0x10", "010", "1_0", "1.0", "12:30", "'5'", "text", "[5]", "11", "-1", "1e1"]
+)
 def test_what_is_no_integer_up_to_ten(word: str) -> None:
     nodes = Nodes()
     assert nodes.integer(node_of(word), 0, 10) == 0

@@ -10,6 +10,7 @@ from typing import Final
 
 import orjson
 from aiohttp import web
+from multidict import CIMultiDict
 
 from bridge.selfhosted.counters import Counters
 from bridge.selfhosted.hub import Hub
@@ -42,6 +43,9 @@ class Inbound:
                 body = await self._body(request)
         except TimeoutError:
             return web.Response(status=408)
+        except web.HTTPRequestEntityTooLarge:
+            self._counters.too_large += 1
+            return web.Response(status=413, text="too large\n")
         finally:
             self._requests -= 1
         return self._answer(request, body)
@@ -59,8 +63,7 @@ class Inbound:
             length = len(body)
             if length * 6 <= self._limits.body_json or self._fits(body):
                 return body
-        self._counters.too_large += 1
-        raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=length, text="too large\n")
+        raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=length)
 
     def _fits(self, body: bytes) -> bool:
         return len(orjson.dumps(body.decode("utf-8", "replace"))) <= self._limits.body_json
@@ -94,5 +97,7 @@ class Inbound:
 
 
 def _static(entry: Input) -> web.Response:
-    headers = dict(entry.headers)
-    return web.Response(status=entry.status, text=entry.body or None, headers=headers)
+    headers = CIMultiDict(entry.headers)
+    if entry.body:
+        headers.setdefault("Content-Type", "text/plain; charset=utf-8")
+    return web.Response(status=entry.status, body=entry.body.encode() or None, headers=headers)

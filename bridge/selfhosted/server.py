@@ -4,6 +4,7 @@ import logging
 from ipaddress import ip_address
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from bridge.selfhosted.counters import Counters
 from bridge.selfhosted.hub import Hub
@@ -12,6 +13,7 @@ from bridge.selfhosted.resources import Settings, derived_id
 from bridge.selfhosted.sockets import Sockets
 
 logger = logging.getLogger(__name__)
+_http_logger = logging.getLogger(f"{__name__}.http")
 
 
 class SelfHostedRelay:
@@ -41,10 +43,12 @@ class SelfHostedRelay:
         self._sockets = Sockets(self._settings, self.hub, self.counters)
         self._runner = web.AppRunner(
             self._application(self._sockets),
+            logger=_http_logger,
             access_log=None,
             # A body goes on as it came; nobody's gzip bomb is unpacked here.
             auto_decompress=False,
             keepalive_timeout=75.0,
+            lingering_time=self._settings.limits.close,
             shutdown_timeout=self._settings.limits.stop,
         )
         await self._runner.setup()
@@ -121,6 +125,14 @@ class SelfHostedRelay:
                 "%d inputs have URLs that can be guessed from their names: give each an id",
                 len(guessable),
             )
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Not where a stranger sent what is not HTTP: aiohttp would log it with a traceback, every time."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_http_logger.addFilter(_is_worth_a_line)
 
 
 async def _healthy(_request: web.Request) -> web.Response:

@@ -236,13 +236,17 @@ class Session:
     # The end
 
     async def _close(self, ending: Ending) -> None:
-        logger.debug("%s: %s", self._request.remote, ending.reason)
+        level = logging.DEBUG if self.subscriber is None else logging.INFO
+        logger.log(level, "%s is not subscribed any more: %s", self._request.remote, ending.reason)
         try:
             if ending.code is not None:
                 async with asyncio.timeout(self._limits.close):
                     if ending.code == WSCloseCode.GOING_AWAY:
                         self._flush()
-                    await self._socket.close(code=ending.code, message=ending.reason.encode())
+                    # The client's own close frame tells that all was sent. To drain would fail where
+                    # `_write` was cancelled draining: aiohttp has one future for both.
+                    reason = ending.reason.encode()
+                    await self._socket.close(code=ending.code, message=reason, drain=False)
         except (TimeoutError, ConnectionError, Ending):
             logger.debug("%s did not take leave", self._request.remote)
         finally:

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from typing import Final
 
 from aiohttp import WSCloseCode, web
 
@@ -11,6 +13,9 @@ from bridge.selfhosted.resources import Settings
 from bridge.selfhosted.session import Session
 
 logger = logging.getLogger(__name__)
+
+_QUIET: Final = 60.0
+"""Seconds between two lines about refused clients: some of them try again every 3 s for ever."""
 
 
 class Sockets:
@@ -23,6 +28,8 @@ class Sockets:
         self._sessions: set[Session] = set()
         self._all_closed = asyncio.Event()
         self._stopping = False
+        self._refused_told = 0
+        self._quiet_until = 0.0
 
     @property
     def subscribers(self) -> int:
@@ -51,6 +58,7 @@ class Sockets:
             self._sessions.discard(session)
             if not self._sessions:
                 self._all_closed.set()
+        self._tell_refused(request.remote)
         return socket
 
     async def close(self) -> None:
@@ -61,6 +69,13 @@ class Sockets:
         self._all_closed.clear()
         if self._sessions:
             await self._all_closed.wait()
+
+    def _tell_refused(self, remote: str | None) -> None:
+        new = self._counters.refused - self._refused_told
+        if new and time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + _QUIET
+            self._refused_told += new
+            logger.warning("wrong credentials: %d, the last ones from %s", new, remote)
 
     def _has_room(self) -> bool:
         limits = self._settings.limits
