@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
+
+from bridge.bodies import Form, decode, media_type, parse_form, parse_pairs
 
 _UNSET: Final = object()
 
@@ -51,6 +53,11 @@ class Webhook:
         return (self.bucket_id or self.bucket, self.input_id, self.output, self.id) if self.id else None
 
     @property
+    def can_be_answered(self) -> bool:
+        """Whether its sender may still wait, and the relay knows which one: it came live, and has an id."""
+        return bool(self.id) and not self.late
+
+    @property
     def path(self) -> str:
         """The inbound path where the frame carries it, else the path of the output's URL, else "/"."""
         if self.destination.startswith("/"):
@@ -68,26 +75,38 @@ class Webhook:
     @property
     def content_type(self) -> str:
         """The media type without its parameters, lower case; "" where none was sent."""
-        return (self.header("content-type") or "").partition(";")[0].strip().lower()
+        return media_type(self.header("content-type") or "")
 
     @property
     def text(self) -> str:
-        """The body as text; bytes that are not UTF-8 become U+FFFD."""
+        """The body as the relay sent it, which is text; bytes that are not UTF-8 become U+FFFD."""
         return self.raw.decode("utf-8", "replace")
+
+    @property
+    def decoded(self) -> str:
+        """The body as text in the charset that its content type names."""
+        return decode(self.raw, self.header("content-type") or "")
 
     @property
     def query(self) -> Mapping[str, tuple[str, ...]]:
         """Query parameters by name; every value in its order."""
         if self._query is _UNSET:
-            object.__setattr__(self, "_query", _pairs(self.query_string))
+            object.__setattr__(self, "_query", parse_pairs(self.query_string))
         return self._query  # type: ignore[no-any-return]  # a cache slot
 
     @property
     def form(self) -> Mapping[str, tuple[str, ...]]:
-        """Fields of a form body by name; empty where the body is no form."""
+        """Fields of a form (urlencoded or multipart) by name, files left out; empty where it is no form."""
+        return self._parsed_form().fields
+
+    @property
+    def form_body(self) -> Mapping[str, Any]:
+        """A form as one value by name: its first text, parsed JSON, or a file's name, size and type."""
+        return self._parsed_form().body
+
+    def _parsed_form(self) -> Form:
         if self._form is _UNSET:
-            is_form = self.content_type == "application/x-www-form-urlencoded"
-            object.__setattr__(self, "_form", _pairs(self.text) if is_form else {})
+            object.__setattr__(self, "_form", parse_form(self.raw, self.header("content-type") or ""))
         return self._form  # type: ignore[no-any-return]  # a cache slot
 
     def json(self) -> Any:
@@ -113,11 +132,3 @@ def _parse_json(raw: bytes) -> Any:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:  # kept, so that a body is never parsed twice
         return BodyError(f"the body is not JSON: {error}")
-
-
-def _pairs(text: str) -> Mapping[str, tuple[str, ...]]:
-    try:
-        found = parse_qs(text, keep_blank_values=True, max_num_fields=1000)
-    except ValueError:
-        return {}
-    return {name: tuple(values) for name, values in found.items()}

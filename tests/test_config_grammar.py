@@ -6,14 +6,24 @@ from typing import Any
 import pytest
 
 from bridge.config import grammar
+from bridge.config.grammar_connections import BROKER, RETRY, SERVICE
+from bridge.config.grammar_routes import SILENCE
 from bridge.config.loader import load
-from bridge.config.model import BrokerSettings, JournalSettings, ServiceSettings
+from bridge.config.model import (
+    BrokerSettings,
+    ConsoleSettings,
+    JournalSettings,
+    ServiceSettings,
+    Silence,
+    StatusSettings,
+)
 from bridge.config.records import REQUIRED, Key, Record
+from bridge.config.reference import records_in
 from bridge.config.shapes import Choice, Duration, Integer
 from bridge.config.values import parse_duration
 from bridge.delivery.retry import Retry
 
-RECORDS = [record for record in vars(grammar).values() if isinstance(record, Record)]
+RECORDS = list({record.title: record for _, record in records_in(grammar.FILE, "")}.values())
 STARTER = Path(__file__).parent.parent / "config" / "bridge.yaml"
 
 
@@ -38,10 +48,13 @@ def test_no_record_has_a_key_twice() -> None:
 @pytest.mark.parametrize(
     ("record", "settings", "computed"),
     [
-        (grammar.BROKER, BrokerSettings, {"name", "scheme", "host", "port", "path"}),
-        (grammar.SERVICE, ServiceSettings, {"name", "headers", "retry"}),
+        (BROKER, BrokerSettings, {"name", "scheme", "host", "port", "path"}),
+        (SERVICE, ServiceSettings, {"name", "headers", "retry"}),
         (grammar.JOURNAL, JournalSettings, set()),
-        (grammar.RETRY, Retry, set()),
+        (RETRY, Retry, set()),
+        (grammar.CONSOLE, ConsoleSettings, {"listen"}),
+        (grammar.STATUS, StatusSettings, {"broker", "topic"}),
+        (SILENCE, Silence, set()),
     ],
 )
 def test_keys_and_defaults_are_those_of_the_model(record: Record, settings: Any, computed: set[str]) -> None:
@@ -73,14 +86,14 @@ def test_the_starter_file_can_be_used() -> None:
 
 
 def test_what_is_commented_out_in_the_starter_file_can_be_used(tmp_path: Path) -> None:
-    lines = STARTER.read_text().splitlines()
+    lines = STARTER.read_text().splitlines()[1:]  # the first line tells an editor where the schema is
     used = [_uncommented(line) for line in lines if "api_key" not in line]
     assert sum(a != b for a, b in zip(lines, used, strict=False)) > 20
     (tmp_path / "bridge.yaml").write_text("\n".join(used))
     (tmp_path / "mqtt-password").write_text("x")
     (tmp_path / "routes.d").mkdir()
     (tmp_path / "routes.d" / "more.yaml").write_text("routes: [{name: more, send: [{mqtt: more}]}]")
-    names = ("RELAY_KEY", "RELAY_SECRET", "NODERED_TOKEN")
+    names = ("RELAY_KEY", "RELAY_SECRET", "NODERED_TOKEN", "CONSOLE_TOKEN")
     environment = dict.fromkeys(names, "x") | {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     result = load(tmp_path / "bridge.yaml", environment=environment)
     assert result.problems == (), result.report()

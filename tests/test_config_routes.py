@@ -1,7 +1,9 @@
 import pytest
 
+from bridge.config.model import Silence
 from bridge.routing.items import HttpItem, MqttItem
 from bridge.routing.payload import ENVELOPE, RAW, WEBHOOKRELAY
+from bridge.routing.rate import Excess, Rate
 from tests.support.routing_files import assert_problems, config_of, loaded, with_routes
 
 HOURS = 3600.0
@@ -117,18 +119,147 @@ def test_mistakes(routes: str, found: list[str]) -> None:
     assert_problems(with_routes(routes), found)
 
 
-def test_a_retained_event_is_a_warning() -> None:
-    [problem] = loaded(with_routes("  - {name: a, send: [{mqtt: door/ring, retain: true}]}\n")).problems
-    assert (problem.code.number, problem.severity) == ("W0504", "warning")
-    assert_problems(with_routes("  - {name: a, send: [{mqtt: door/state, retain: true}]}\n"), [])
+MQTT, HTTP = "{mqtt: t}", "{http: 'http://h/'}"
 
 
-@pytest.mark.parametrize("key", ["verify: gh", "dedupe: '{{ id }}'", "reply: {status: 200}"])
-def test_what_comes_later_is_refused_by_name(key: str) -> None:
-    [problem] = loaded(with_routes(f"  - {{name: a, {key}, send: [{{mqtt: t}}]}}\n")).problems
-    assert problem.message == f"'{key.partition(':')[0]}' is not supported yet"
+@pytest.mark.parametrize(
+    ("reply", "send", "found"),
+    [
+        ("{}", MQTT, []),
+        ("{status: 204, headers: {X-A: '{{ id }}'}}", MQTT, []),
+        ("{from: mqtt, timeout: 9s, status: 504, body: {a: '{{ id }}'}}", f"{HTTP}, {MQTT}", []),
+        ("{from: http}", f"{MQTT}, {HTTP}", []),
+        ("{staus: 200}", MQTT, ["E0102 staus:"]),
+        ("{status: 199}", MQTT, ["E0104 199"]),
+        ("{status: 204, body: x}", MQTT, ["E0105 x"]),
+        ("{headers: {Content-Length: '1'}}", MQTT, ["E0104 Content-Length"]),
+        ("{headers: {X-A: '{{ nothing }}'}}", MQTT, ["E0301 nothing"]),
+        ("{timeout: 1s}", MQTT, ["E0105 1s"]),
+        ("{from: mqtt, timeout: 10s}", MQTT, ["E0104 10s"]),
+        ("{from: http}", MQTT, ["E0105 http"]),
+        ("{from: mqtt}", HTTP, ["E0105 mqtt"]),
+        ("{from: mqtt}", "{mqtt: t, qos: 3}", ["E0104 3"]),
+    ],
+)
+def test_replies(reply: str, send: str, found: list[str]) -> None:
+    assert_problems(with_routes(f"  - {{name: a, reply: {reply}, send: [{send}]}}\n"), found)
 
 
-def test_what_comes_later_is_checked_all_the_same() -> None:
-    text = with_routes("  - {name: a, reply: {staus: 200}, send: [{mqtt: t}]}\n")
-    assert_problems(text, ["E0009 reply:", "E0102 staus:"])
+def test_a_broker_that_speaks_mqtt_3_1_1_can_not_answer() -> None:
+    text = with_routes("  - {name: a, reply: {from: mqtt}, send: [{mqtt: t}]}\n")
+    brokers = "brokers: {home: {url: 'mqtt://h', protocol: 3.1.1}}\n"
+    [problem] = [one for one in loaded(brokers + text).problems if one.severity == "error"]
+    assert (problem.code.number, problem.line) == ("E0105", 4)
+    assert "needs MQTT 5" in problem.message
+
+
+def test_routes_that_expect_webhooks_regularly() -> None:
+    config = config_of(
+        with_routes(
+            "  - {name: a, send: [{mqtt: t}], expect: {every: 24h, grace: 1h}}\n"
+            "  - {name: b, send: [{mqtt: t}], expect: {every: 10m}}\n"
+            "  - {name: c, send: [{mqtt: t}]}\n"
+            "  - {name: d, send: [{mqtt: t}], expect: {every: 10m}, enabled: false}\n"
+        )
+    )
+    assert config.silences == {"a": Silence(86_400.0, 3600.0), "b": Silence(600.0)}
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("24h", "E0101 24h"),
+        ("{grace: 1h}", "E0103 {grace"),
+        ("{every: 1s}", "E0104 1s"),
+        ("{every: 24}", "E0101 24"),
+        ("{every: 24h, grace: never}", "E0104 never"),
+    ],
+)
+def test_mistakes_of_what_is_expected(said: str, found: str) -> None:
+    assert_problems(with_routes(f"  - {{name: a, send: [{{mqtt: t}}], expect: {said}}}\n"), [found])
+
+
+@pytest.mark.parametrize(
+    ("said", "rate"),
+    [
+        ("{limit: 10}", Rate(10, 1.0, 10)),
+        ("{limit: 10, per: 1m}", Rate(10, 60.0, 10)),
+        ("{limit: 10, per: 1m, burst: 20, excess: wait}", Rate(10, 60.0, 20)),
+        ("{limit: 1, per: 24h, excess: dead}", Rate(1, 86_400.0, 1, Excess.DEAD)),
+    ],
+)
+def test_rates(said: str, rate: Rate) -> None:
+    routes = f"  - {{name: a, send: [{{mqtt: t}}], rate: {said}}}\n  - {{name: b, send: [{{mqtt: t}}]}}\n"
+    assert config_of(with_routes(routes)).table.rates == {"a": rate}
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("rate: 10", "E0101 10"),
+        ("rate: {per: 1m}", "E0103 {per"),
+        ("rate: {limit: 0}", "E0104 0"),
+        ("rate: {limit: 10, burst: 0}", "E0104 0"),
+        ("rate: {limit: 10, per: 60}", "E0101 60"),
+        ("rate: {limit: 10, excess: drop}", "E0104 drop"),
+        ("order: none, rate: {limit: 10}", "E0105 {limit"),
+    ],
+)
+def test_mistakes_of_rates(said: str, found: str) -> None:
+    assert_problems(with_routes(f"  - {{name: a, send: [{{mqtt: t}}], {said}}}\n"), [found])
+
+
+def test_what_needs_no_order_can_have_a_rate_that_makes_nothing_wait() -> None:
+    route = "  - {name: a, send: [{mqtt: t}], order: none, rate: {limit: 10, excess: dead}}\n"
+    assert loaded(with_routes(route)).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("item", "defaults", "expected"),
+    [
+        (", kind: event", "", (1, False, True, 72 * HOURS)),
+        (", kind: event, expire_after: 1m", "", (1, False, True, 60.0)),
+        (", kind: event, retain: false, qos: 0", "", (0, False, True, 72 * HOURS)),
+        (", kind: event", "defaults: {qos: 0, retain: true, expire_after: 2h}", (1, False, True, 2 * HOURS)),
+        (", kind: state", "", (1, True, False, 72 * HOURS)),
+        (", kind: state, expire_after: 1h", "", (1, True, True, HOURS)),
+        (", kind: state, retain: true, qos: 2", "", (2, True, False, 72 * HOURS)),
+        (", kind: state", "defaults: {qos: 0, retain: false, expire_after: 2h}", (1, True, False, 2 * HOURS)),
+    ],
+)
+def test_kinds(item: str, defaults: str, expected: tuple[int, bool, bool, float]) -> None:
+    built = mqtt(item, defaults=defaults)
+    assert (built.qos, built.retain, built.expires, built.expire_after) == expected
+
+
+@pytest.mark.parametrize(
+    ("item", "found", "hint"),
+    [
+        ("kind: event, retain: true", "E0105 true", "remove `retain`, or write `kind: state`"),
+        ("kind: state, retain: false", "E0105 false", "remove `retain`, or write `kind: event`"),
+        ("kind: command", "E0104 command", None),
+    ],
+)
+def test_mistakes_of_kinds(item: str, found: str, hint: str | None) -> None:
+    text = with_routes(f"  - {{name: a, send: [{{mqtt: t, {item}}}]}}\n")
+    assert_problems(text, [found])
+    assert loaded(text).problems[0].help == hint
+
+
+@pytest.mark.parametrize(
+    ("name", "item", "warned"),
+    [
+        ("a", "mqtt: door/ring, retain: true", True),
+        ("a", "mqtt: door/button-pressed, retain: true", True),
+        ("a", 'mqtt: "door/{{ body.event }}", retain: true', True),
+        ("motion-events", "mqtt: door, retain: true", True),
+        ("a", "mqtt: door/ring, kind: state", False),
+        ("a", "mqtt: door/ring, kind: event", False),
+        ("a", "mqtt: door/ring", False),
+        ("a", "mqtt: ring/door, retain: true", False),
+        ("a", "mqtt: door/string, retain: true", False),
+    ],
+)
+def test_a_retained_event_is_a_warning(name: str, item: str, *, warned: bool) -> None:
+    problems = loaded(with_routes(f"  - {{name: {name}, send: [{{{item}}}]}}\n")).problems
+    assert [problem.code.number for problem in problems] == ["W0504"] * warned

@@ -5,10 +5,10 @@ import pytest
 
 from bridge.config import grammar
 from bridge.config.model import (
-    DEFAULT_RELAY_URL,
     MIB,
     BrokerSettings,
     ConsoleSettings,
+    GapSettings,
     JournalSettings,
     RelaySettings,
     StatusSettings,
@@ -17,8 +17,8 @@ from bridge.config.nodes import parse
 from bridge.config.problems import Problems, Source
 from bridge.config.reader import Reader
 from bridge.config.secrets import Secrets
-from bridge.config.sections import console_settings, status_settings
-from bridge.config.targets import Targets
+from bridge.config.sections import console_settings
+from bridge.relay.protocol import DEFAULT_RELAY_URL
 from bridge.secret import Secret
 from tests.support.routing_files import assert_problems, config_of, loaded
 
@@ -40,6 +40,29 @@ def test_the_relay() -> None:
 
 
 @pytest.mark.parametrize(
+    ("section", "ack"),
+    [
+        ("", False),
+        ("url: 'wss://my.webhookrelay.com:443/v1/socket/'", False),
+        ("url: 'ws://127.0.0.1:8080/v1/socket'", True),
+        ("ack: explicit", True),
+        ("ack: 'off', url: 'ws://127.0.0.1:8080/v1/socket'", False),
+    ],
+)
+def test_acknowledgements_are_not_asked_of_the_service_unless_somebody_says_so(
+    section: str, *, ack: bool
+) -> None:
+    assert relay(f"{{key: k, secret: s, {section}}}").ack is ack
+
+
+def test_gaps() -> None:
+    assert config_of(ROUTES + RELAY).gaps == GapSettings(fill=True, horizon=86_400.0)
+    assert config_of(ROUTES + RELAY + "gaps: {fill: false, horizon: 10m}\n").gaps == GapSettings(
+        fill=False, horizon=600.0
+    )
+
+
+@pytest.mark.parametrize(
     ("section", "found", "hint"),
     [
         ("", "E0103 routes:", "add relay.key and relay.secret, or relay.api_key"),
@@ -47,7 +70,7 @@ def test_the_relay() -> None:
         ("relay: {secret: s}", "E0103 {secret: s}", "add relay.key"),
         ("relay: {key: k, secret: s, api_key: x}", "E0105 x}", "keep one of the two"),
         ("relay: {key: k, api_key: x}", "E0105 x}", "keep one of the two"),
-        ("relay: {api_key: x, url: 'http://h'}", "E0104 'http://h'", None),
+        ("relay: {api_key: x, url: 'http://h'}", "E0104 'http://h'", "write ws://…"),
         (
             "relay: {api_key: x, url: 'wss://me@h'}",
             "E0104 'wss://me@h'",
@@ -153,33 +176,90 @@ def test_the_console() -> None:
     assert console_settings(fields, reader) == ConsoleSettings(("0.0.0.0", 8765), Secret("abc"))  # noqa: S104  # what is tested
     fields, reader = section("console: {listen: /run/x.sock}")
     assert console_settings(fields, reader) == ConsoleSettings(Path("/run/x.sock"))
-    assert console_settings(section("routes: []")[0], reader) is None
+    fields, reader = section("console: {listen: 'unix:/run/x.sock', bodies: true}")
+    assert console_settings(fields, reader) == ConsoleSettings(Path("/run/x.sock"), bodies=True)
 
 
-def test_the_console_of_other_machines_needs_a_token() -> None:
-    text = RELAY + ROUTES + "console: {listen: '0.0.0.0:8765'}"
-    assert_problems(text, ["E0009 console:", "E0105 '0.0.0.0:8765'"])
-    assert_problems(RELAY + ROUTES + "console: {listen: 8765x}", ["E0009 console:", "E0104 8765x"])
+@pytest.mark.parametrize("said", ["", "console: {}\n", "console: {token: abc}\n"])
+def test_the_console_is_for_this_machine_where_nothing_else_is_said(said: str) -> None:
+    console = config_of(RELAY + ROUTES + said).console
+    assert console is not None
+    assert console.listen == ("127.0.0.1", 8765)
+    assert console.token == (Secret("abc") if "abc" in said else None)
 
 
-def test_status() -> None:
-    fields, reader = section("status: {discovery: homeassistant}")
-    assert status_settings(fields, "pi", Targets({}, {}), reader) == StatusSettings(
-        "mqtt:home", "relay-bridge/pi", "homeassistant"
-    )
+@pytest.mark.parametrize("word", ["off", "'off'", "false"])
+def test_there_can_be_no_console(word: str) -> None:
+    assert config_of(RELAY + ROUTES + f"console: {word}\n").console is None
 
 
 @pytest.mark.parametrize(
-    "written",
+    ("said", "found"),
     [
-        "console: {listen: '127.0.0.1:1'}",
-        "status: {topic: x}",
-        "gaps: {fill: true, horizon: 24h}",
-        "verifiers: {gh: {scheme: github, secrets: [a]}}",
-        "tests: [{name: a, given: {bucket: b, body: {x: 1}}, expect: [{route: a, mqtt: t}]}]",
+        ("on", "E0104 on"),
+        ("true", "E0104 true"),
+        ("[off]", "E0101 [off]"),
+        ("{listen: 8765x}", "E0104 8765x"),
+        ("{listen: '127.0.0.1:65536'}", "E0104 '127.0.0.1:65536'"),
+        ("{listen: '0.0.0.0:8765'}", "E0105 '0.0.0.0:8765'"),
+        ("{listen: '[::]:8765'}", "E0105 '[::]:8765'"),
+        ("{listen: 'pi.local:8765'}", "E0105 'pi.local:8765'"),
+        ("{listen: '0.0.0.0:8765', token: ''}", "E0104 ''"),
     ],
 )
-def test_what_comes_later_is_refused_by_name(written: str) -> None:
-    [problem] = loaded(RELAY + ROUTES + written).problems
-    assert problem.code.number == "E0009"
-    assert (problem.line, problem.column) == (3, 1)
+def test_mistakes_of_the_console(said: str, found: str) -> None:
+    assert_problems(RELAY + ROUTES + f"console: {said}", [found])
+
+
+def status(said: str) -> StatusSettings:
+    config = config_of(RELAY + ROUTES + f"node: pi\nstatus: {said}\n")
+    assert config.status is not None
+    assert config.status.broker in config.brokers
+    return config.status
+
+
+def test_status() -> None:
+    assert config_of(RELAY + ROUTES).status is None
+    assert status("{}") == StatusSettings("mqtt:home", "relay-bridge/pi")
+    assert status("{broker: home, topic: a/b, discovery: none, commands: true}") == StatusSettings(
+        "mqtt:home", "a/b", commands=True
+    )
+    assert status("{discovery: homeassistant, discovery_topic: ha}") == StatusSettings(
+        "mqtt:home", "relay-bridge/pi", "homeassistant", "ha"
+    )
+
+
+def test_status_has_a_broker_of_its_own_where_no_route_has_it() -> None:
+    text = RELAY + "routes: [{name: a, send: [{http: 'http://127.0.0.1/'}]}]\nstatus: {}\n"
+    assert config_of(text).brokers.keys() == {"mqtt:home"}
+
+
+TOO_DEEP = "/".join("abcdefghijk")
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("{broker: hoem}", "E0201 hoem"),
+        ("{topic: bridge/+/x}", "E0104 bridge/+/x"),
+        ("{topic: $SYS/bridge}", "E0104 $SYS/bridge"),
+        ("{topic: bridge/}", "E0104 bridge/"),
+        ("{topic: /bridge}", "E0104 /bridge"),
+        ('{topic: "a\\tb"}', 'E0104 "a\\tb"'),
+        (f"{{topic: {TOO_DEEP}}}", f"E0104 {TOO_DEEP}"),
+        ("{discovery_topic: '#'}", "E0104 '#'"),
+        ("{discovery: homeasistant}", "E0104 homeasistant"),
+        ("{commands: yes}", "E0101 yes"),
+    ],
+)
+def test_mistakes_of_the_status(said: str, found: str) -> None:
+    assert_problems(RELAY + ROUTES + f"status: {said}", [found])
+
+
+def test_status_with_two_brokers_needs_the_name_of_one() -> None:
+    brokers = "brokers: {a: {url: 'mqtt://a'}, b: {url: 'mqtt://b'}}\n"
+    routes = "routes: [{name: a, send: [{http: 'http://127.0.0.1/'}]}]\n"
+    assert_problems(RELAY + routes + brokers + "status: {topic: x}", ["E0103 {topic: x}"])
+    assert config_of(RELAY + routes + brokers + "status: {broker: b}").status == StatusSettings(
+        "mqtt:b", f"relay-bridge/{config_of(RELAY + routes).node}"
+    )

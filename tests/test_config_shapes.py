@@ -3,20 +3,17 @@ from typing import Any
 
 import pytest
 
+from bridge.config.containers import ByKind, ListOf, MappingOf, Placed
 from bridge.config.nodes import parse
 from bridge.config.problems import Problems, Source
 from bridge.config.reader import Invalid, Reader
 from bridge.config.secrets import Secrets
 from bridge.config.shapes import (
     Boolean,
-    ByKind,
     Choice,
     Duration,
     FilePath,
     Integer,
-    ListOf,
-    MappingOf,
-    Placed,
     SecretText,
     Shape,
     Size,
@@ -99,7 +96,7 @@ GIVE = "give it a value, or remove the key"
         (Boolean(), "1", "E0101 expected true or false, found 1"),
         (QOS, "3", "E0104 expected a whole number from 0 to 2, found 3"),
         (QOS, "true", "E0101 expected a whole number from 0 to 2, found true"),
-        (QOS, '"1"', "E0101 expected a whole number from 0 to 2, found the text '1'"),
+        (QOS, '"1"', "E0101 expected a whole number from 0 to 2, found the text '1' | remove the quotes"),
         (QOS, "1.0", "E0101 expected a whole number from 0 to 2, found 1.0"),
         (
             WORDS,
@@ -115,7 +112,7 @@ GIVE = "give it a value, or remove the key"
         ),
         (WAIT, "2h", "E0104 expected a duration from 10ms to 1h, found the text '2h'"),
         (Size("1B", "1MiB"), "2MiB", "E0104 expected a size from 1B to 1MiB, found the text '2MiB'"),
-        (Size("1B", "1MiB"), "64", "E0101 expected a size from 1B to 1MiB, found 64 | write the unit: 64MiB"),
+        (Size("1B", "1MiB"), "64", "E0101 expected a size from 1B to 1MiB, found 64 | write the unit: 64B"),
         (ListOf(QOS, least=1), "[]", "E0104 this list is empty"),
         (ListOf(QOS), "1", "E0101 expected a list, found 1"),
         (MappingOf(QOS), "[1]", "E0101 expected a mapping of names, found a list"),

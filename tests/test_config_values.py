@@ -85,10 +85,15 @@ def test_what_is_no_url_here(text: str, message: str) -> None:
 def test_where_the_console_listens() -> None:
     assert parse_listen("127.0.0.1:8765") == ("127.0.0.1", 8765)
     assert parse_listen("[::1]:8765") == ("::1", 8765)
-    assert parse_listen("/run/console.sock") == Path("/run/console.sock")
+    assert (
+        parse_listen("/run/console.sock")
+        == parse_listen("unix:/run/console.sock")
+        == Path("/run/console.sock")
+    )
+    assert parse_listen("localhost:0") == ("localhost", 0)
 
 
-@pytest.mark.parametrize("text", ["", "8765", "host", "h:0", "h:70000", "::1:8765", "/a\0", "http://h:1"])
+@pytest.mark.parametrize("text", ["", "8765", "host", "h:70000", "::1:8765", "/a\0", "http://h:1"])
 def test_where_nothing_can_listen(text: str) -> None:
     with pytest.raises(ValueError, match="an address and a port"):
         parse_listen(text)

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -7,9 +7,17 @@ from hypothesis import strategies as st
 from bridge.message import HttpRequest, MqttMessage
 from bridge.routing.items import HttpItem, Item, MqttItem
 from bridge.routing.match import Mismatch, all_of, compare
-from bridge.routing.table import MOST_CACHED, NO_ORDER, Plan, Route, Routed, RouteTable, RouteTrace, Verdict
+from bridge.routing.table import MOST_CACHED, NO_ORDER, Plan, Route, Routed, RouteTable
 from bridge.routing.template import Place, compile_template
+from bridge.routing.trace import RouteTrace, Verdict, explain
+from bridge.secret import Secret
+from bridge.verify.keys import Claim
+from bridge.verify.replay import ReplayCache
+from bridge.verify.schemes import Token
+from bridge.verify.verifier import Verifier
+from bridge.webhook import Webhook
 from tests.support.deliveries import webhook
+from tests.support.signatures import VECTORS
 
 
 def mqtt(topic: str = "a/{{ bucket }}", **fields: Any) -> MqttItem:
@@ -55,8 +63,9 @@ def test_a_plan_says_all_that_a_delivery_needs() -> None:
     http = HttpItem("http:x", compile_template("http://x/", Place.URL), expire_after=60.0)
     routed = RouteTable([route("r", mqtt(expire_after=5.0), http)]).route(webhook())
     first, second = routed.plans
-    assert first == Plan(
-        "r", "mqtt:home", "r", MqttMessage("a/doorbell", content_type="application/json"), None, 5.0
+    assert first[:6] == (
+        *("r", "mqtt:home", "r"),
+        *(MqttMessage("a/doorbell", content_type="application/json"), None, 5.0),
     )
     assert isinstance(second.message, HttpRequest)
     assert (second.target, second.expire_after) == ("http:x", 60.0)
@@ -159,6 +168,128 @@ def test_unmatched_sent_somewhere() -> None:
     assert topics(table.route(webhook(bucket="other"))) == ["a/other"]
 
 
+# Verifiers
+
+
+class Counting(Token):
+    """A scheme that counts how often it is asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def claim(self, webhook: Webhook) -> Claim:
+        self.asked.append(webhook.id)
+        return super().claim(webhook)
+
+
+def gate(name: str = "gate", scheme: Token | None = None) -> Verifier:
+    return Verifier(name, scheme or Token(), [Secret("s3cr3t")], window=None, refuse_replays=False)
+
+
+GENUINE = webhook(headers={"authorization": ("Bearer s3cr3t",)})
+
+
+def test_a_route_sends_only_what_its_verifier_accepts_and_hinders_no_other() -> None:
+    table = RouteTable([route("gated", mqtt("gated"), verifier=gate()), route("open", mqtt("open"))])
+    routed = table.route(GENUINE)
+    assert (topics(routed), routed.rejected) == (["gated", "open"], ())
+    assert [verifier.name for verifier, _ in routed.verified] == ["gate"]
+    routed = table.route(webhook())
+    assert (topics(routed), routed.matched, routed.verified) == (["open"], ("open",), ())
+    assert [(name, rejected.code) for name, rejected in routed.rejected] == [("gated", "missing-header")]
+
+
+def test_what_a_verifier_refused_is_not_unmatched() -> None:
+    for table in (
+        RouteTable([route("gated", verifier=gate())], "dead"),
+        RouteTable([route("gated", verifier=gate())], (mqtt("lost"),)),
+    ):
+        assert table.route(webhook()).plans == ()
+        assert [trace.route for trace in explain(table, webhook())] == ["gated"]
+
+
+def test_a_route_that_does_not_match_rejects_nothing() -> None:
+    routed = RouteTable([route("gated", bucket="other", verifier=gate())], "dead").route(webhook())
+    assert routed.rejected == ()
+    assert [plan.target for plan in routed.plans] == ["unmatched"]
+
+
+def test_what_a_final_route_refused_falls_through_to_none() -> None:
+    table = RouteTable([route("gated", verifier=gate(), final=True), route("open")])
+    assert table.route(webhook()).plans == ()
+    assert table.route(GENUINE).matched == ("gated",)
+    verdicts = [trace.verdict for trace in explain(table, webhook())]
+    assert verdicts == [Verdict.REJECTED, Verdict.NOT_REACHED]
+
+
+def test_no_template_sees_what_is_not_verified() -> None:
+    fails = order("{{ body.none }}")
+    gated = route(
+        "gated", mqtt("a/{{ body.none }}"), verifier=gate(), when="{{ body.none }}", order=fails, dedupe=fails
+    )
+    routed = RouteTable([gated]).route(webhook())
+    assert (routed.failures, routed.plans) == ((), ())
+    assert len(routed.rejected) == 1
+
+
+def test_a_verifier_is_asked_once_however_many_routes_name_it() -> None:
+    Counting.asked.clear()
+    one, other = gate("one", Counting()), gate("other", Counting())
+    table = RouteTable([route(name, verifier=by) for name, by in (("a", one), ("b", other), ("c", one))])
+    routed = table.route(GENUINE)
+    assert routed.matched == ("a", "b", "c")
+    assert [verifier.name for verifier, _ in routed.verified] == ["one", "other"]
+    assert len(Counting.asked) == 2
+    assert table.route(webhook()).matched == ()
+    assert len(Counting.asked) == 4
+
+
+def test_the_clock_and_what_was_accepted_decide() -> None:
+    vector = VECTORS["slack"]
+    verifier = vector.verifier(refuse_replays=True)
+    table, replays = RouteTable([route("gated", verifier=verifier)]), ReplayCache()
+    hook, copy = vector.webhook(id="log-1"), vector.webhook(id="log-2")
+    assert table.route(hook, vector.clock(301.0), replays).rejected[0][1].code == "too-old"
+    routed = table.route(hook, vector.clock(), replays)
+    assert routed.matched == ("gated",)
+    for by, verdict in routed.verified:
+        by.accepted(hook, verdict, replays)
+    assert table.route(copy, vector.clock(), replays).rejected[0][1].code == "replayed"
+    assert table.route(hook, vector.clock(), replays).matched == ("gated",)
+    assert table.route(copy).matched == ("gated",), "a dry run judges neither age nor repetition"
+
+
+def test_explain_tells_why_a_verifier_refused() -> None:
+    (trace,) = explain(RouteTable([route("gated", verifier=gate())]), webhook())
+    assert trace.verdict is Verdict.REJECTED
+    assert trace.rejection is not None
+    assert trace.rejection.reason == "there is no header authorization"
+
+
+# Deduplication
+
+
+def test_each_item_has_a_scope_that_outlives_edits_of_the_others() -> None:
+    def scopes(*items: Item, name: str = "r") -> list[str]:
+        return [plan.scope for plan in RouteTable([route(name, *items)]).route(webhook()).plans]
+
+    one, two = mqtt("a"), mqtt("b")
+    assert scopes(two, one) == scopes(one, two)[::-1]
+    assert len({*scopes(one, one, two), *scopes(one, name="s")}) == 4
+    assert all(scopes(one, two))
+
+
+def test_a_dedupe_key_goes_with_every_plan_of_its_route() -> None:
+    table = RouteTable([route("r", mqtt("a"), mqtt("b"), dedupe=order("{{ body.k }}")), route("s")])
+    assert [plan.dedupe for plan in table.route(webhook(b'{"k": "x"}')).plans] == ["x", "x", None]
+    assert [plan.dedupe for plan in table.route(webhook(b'{"k": ""}')).plans] == [None] * 3
+
+
+def test_a_dedupe_key_that_fails_fails_each_delivery_of_its_route() -> None:
+    routed = RouteTable([route("r", mqtt("a"), mqtt("b"), dedupe=order("{{ body.k }}"))]).route(webhook())
+    assert [str(plan.error) for plan in routed.plans] == ["body.k is missing"] * 2
+    assert all(plan.scope and plan.dedupe is None for plan in routed.plans)
+
+
 def test_buckets_are_those_that_routes_name() -> None:
     assert RouteTable([]).buckets == frozenset()
     assert RouteTable([route("a", bucket="a"), route("b", bucket="b")]).buckets == frozenset({"a", "b"})
@@ -177,7 +308,7 @@ def test_explain() -> None:
         ]
     )
     hook = webhook(b'{"n": 5}')
-    traces = {trace.route: trace for trace in table.explain(hook)}
+    traces = {trace.route: trace for trace in explain(table, hook)}
     assert traces["off"] == RouteTrace("off", Verdict.DISABLED)
     assert traces["other"].mismatch == Mismatch("bucket", "eq", "other", ("doorbell", hook.bucket_id))
     assert traces["quiet"].mismatch == Mismatch("when", "is true", "{{ body.n > 9 }}", (False,))
@@ -189,7 +320,7 @@ def test_explain() -> None:
 
 def test_explain_tells_what_becomes_of_an_unmatched_webhook() -> None:
     table = RouteTable([], (mqtt("lost"),))
-    (trace,) = table.explain(webhook())
+    (trace,) = explain(table, webhook())
     assert trace.route == "unmatched"
     assert trace.plans == table.route(webhook()).plans
 
@@ -211,13 +342,17 @@ ROUTES = st.builds(
     final=st.booleans(),
     enabled=st.booleans(),
     order=st.sampled_from([None, NO_ORDER, order("{{ body.x }}")]),
+    verifier=st.none() | st.sampled_from([gate(), gate("other")]),
 )
 HOOKS = st.builds(
-    lambda bucket, bucket_id, method, body: webhook(body, bucket=bucket, bucket_id=bucket_id, method=method),
+    lambda bucket, bucket_id, method, body, headers: webhook(
+        body, bucket=bucket, bucket_id=bucket_id, method=method, headers=headers
+    ),
     NAMES,
     NAMES,
     st.sampled_from(["POST", "GET"]),
     st.sampled_from([b"{}", b'{"x": 1}', b"text"]),
+    st.sampled_from([{}, GENUINE.headers]),
 )
 
 
@@ -227,7 +362,7 @@ def unindexed(table: RouteTable) -> RouteTable:
         [
             Route(
                 name=r.name, condition=r.condition, items=r.items, buckets=None,
-                when=r.when, order=r.order, final=r.final, enabled=r.enabled,
+                verifier=r.verifier, when=r.when, order=r.order, final=r.final, enabled=r.enabled,
             )
             for r in table.routes
         ]
@@ -246,6 +381,8 @@ def test_the_index_changes_nothing_and_explain_agrees(routes: list[Route], hooks
         assert routed.matched == linear.matched
         assert shown(routed.plans) == shown(linear.plans)
         assert [name for name, _ in routed.failures] == [name for name, _ in linear.failures]
-        traces = table.explain(hook)
+        assert routed.rejected == linear.rejected
+        traces = explain(table, hook)
         assert routed.matched == tuple(t.route for t in traces if t.verdict is Verdict.MATCHED)
+        assert [n for n, _ in routed.rejected] == [t.route for t in traces if t.verdict is Verdict.REJECTED]
         assert shown(routed.plans) == shown(tuple(plan for trace in traces for plan in trace.plans))

@@ -14,7 +14,7 @@ from bridge.verify.schemes import SCHEMES, HmacHeader, Token
 from bridge.verify.verdict import Clock, Rejected, Verdict, Verified
 from bridge.verify.verifier import Verifier
 from bridge.webhook import Webhook
-from tests.support.signatures import VECTORS, Vector
+from tests.support.signatures import VECTORS, Vector, relaybox_at
 
 NONE_SEEN = ReplayCache()
 SENT = 1_700_000_000.0
@@ -26,13 +26,6 @@ each_timed = pytest.mark.parametrize("vector", TIMED.values(), ids=TIMED)
 
 def code(verdict: Verdict) -> str:
     return verdict.code if isinstance(verdict, Rejected) else "verified"
-
-
-def relaybox_at(timestamp: str) -> Vector:
-    body = f'{{"id":"evt-1","timestamp":"{timestamp}"}}'
-    quoted = '"' + body.replace('"', '\\"') + '"'
-    signature = hmac.new(b"key", quoted.encode(), "sha256").hexdigest()
-    return Vector("relaybox", "key", body.encode(), {"x-relaybox-webhook-signature": signature}, SENT)
 
 
 @each_timed
@@ -220,12 +213,26 @@ def test_an_id_that_is_missing_is_no_replay() -> None:
     assert [gate.deliver(id="log-1"), gate.deliver(id="log-2")] == ["verified", "verified"]
 
 
+@each_named
+def test_the_same_frame_again_is_no_replay(vector: Vector) -> None:
+    gate = Gate(vector)
+    assert [gate.deliver(id="log-1"), gate.deliver(id="log-1")] == ["verified", "verified"]
+    assert [gate.deliver(id="log-2"), gate.deliver(id="log-2")] == ["replayed", "replayed"]
+    assert gate.deliver(id="log-1") == "verified"
+
+
+@each_named
+def test_without_log_ids_no_frame_is_known_for_the_same(vector: Vector) -> None:
+    gate = Gate(vector)
+    assert [gate.deliver(id=""), gate.deliver(id="")] == ["verified", "replayed"]
+
+
 def test_an_id_belongs_to_its_verifier() -> None:
-    cache, webhook = ReplayCache(), VECTORS["github"].webhook()
+    cache, webhook, copy = ReplayCache(), VECTORS["github"].webhook(), VECTORS["github"].webhook(id="log-2")
     cache.remember("one", webhook, "a")
-    assert cache.seen("one", webhook, "a")
-    assert not cache.seen("other", webhook, "a")
-    assert not cache.seen("one", webhook, "b")
+    assert cache.seen("one", copy, "a")
+    assert not cache.seen("other", copy, "a")
+    assert not cache.seen("one", copy, "b")
 
 
 def test_the_number_of_ids_is_bounded_and_the_oldest_gives_way() -> None:
@@ -233,11 +240,12 @@ def test_the_number_of_ids_is_bounded_and_the_oldest_gives_way() -> None:
     for sender_id in ("a", "b", "c", "b", "d"):
         cache.remember("gate", webhook, sender_id)
     assert len(cache) == 3
-    assert [cache.seen("gate", webhook, sender_id) for sender_id in "abcd"] == [False, True, True, True]
+    copy = VECTORS["github"].webhook(id="log-2")
+    assert [cache.seen("gate", copy, sender_id) for sender_id in "abcd"] == [False, True, True, True]
 
 
 def test_an_id_can_hold_anything() -> None:
-    cache, webhook = ReplayCache(), VECTORS["github"].webhook()
+    cache, webhook, copy = ReplayCache(), VECTORS["github"].webhook(), VECTORS["github"].webhook(id="log-2")
     for sender_id in ("\ud800", "x" * 1_000_000, "a\x00b"):
         cache.remember("gate", webhook, sender_id)
-        assert cache.seen("gate", webhook, sender_id)
+        assert cache.seen("gate", copy, sender_id)

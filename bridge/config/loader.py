@@ -15,7 +15,8 @@ from typing import Any, Final, TypeVar
 
 from bridge.config import grammar
 from bridge.config.files import FileChanges, FileTooLarge, read_settled
-from bridge.config.model import Config
+from bridge.config.grammar_routes import DEFAULTS
+from bridge.config.model import Case, Config
 from bridge.config.nodes import Mapping, parse
 from bridge.config.problems import Code, Position, Problem, Problems, Source, TooManyProblems
 from bridge.config.reader import Invalid, Reader
@@ -25,12 +26,15 @@ from bridge.config.secrets import Secrets
 from bridge.config.sections import (
     broker_settings,
     console_settings,
+    gap_settings,
     journal_settings,
     relay_settings,
     service_settings,
     status_settings,
 )
 from bridge.config.targets import Targets
+from bridge.config.tests import CaseBuilder
+from bridge.config.verifiers import Verifiers, verifier_settings
 from bridge.errors import ConfigError
 from bridge.routing.table import Route, RouteTable
 
@@ -169,8 +173,9 @@ def _config(files: list[Fields | None], reader: Reader) -> Config | None:
     brokers = _named(file, "brokers", broker_settings, reader)
     services = _named(file, "services", service_settings, reader)
     targets = Targets(brokers, services)
-    defaults = file.usable("defaults", None) or grammar.DEFAULTS.absent(file.node)
-    builder = RouteBuilder(defaults, targets, reader)
+    verifiers = Verifiers(_named(file, "verifiers", verifier_settings, reader))
+    defaults = file.usable("defaults", None) or DEFAULTS.absent(file.node)
+    builder = RouteBuilder(defaults, targets, verifiers, reader)
     routes = [route for fields in (file, *included) if fields for route in _routes(fields, builder)]
     unmatched = file.usable("unmatched", "count")
     if not isinstance(unmatched, str):
@@ -179,9 +184,11 @@ def _config(files: list[Fields | None], reader: Reader) -> Config | None:
     table = RouteTable(routes, unmatched)
     relay = _attempt(relay_settings, file, reader, table.buckets or None)
     journal = _attempt(journal_settings, file)
+    gaps = _attempt(gap_settings, file)
     console = _attempt(console_settings, file, reader)
     status = _attempt(status_settings, file, node, targets, reader)
-    if reader.problems.errors or relay is None or journal is None:
+    cases = _cases([fields for fields in files if fields], reader)
+    if reader.problems.errors or relay is None or journal is None or gaps is None:
         return None
     return Config(
         node=node,
@@ -189,9 +196,14 @@ def _config(files: list[Fields | None], reader: Reader) -> Config | None:
         brokers=targets.brokers,
         services=targets.services,
         table=table,
+        verifiers=verifiers.settings,
         journal=journal,
+        gaps=gaps,
         console=console,
         status=status,
+        silences=builder.silences,
+        cases=tuple(cases),
+        require_tests=(file["reload"] or grammar.RELOAD.absent(file.node))["require_tests"],
     )
 
 
@@ -217,6 +229,13 @@ def _named(
 def _routes(fields: Fields, builder: RouteBuilder) -> list[Route]:
     routes = (_attempt(builder.route, route) for route in fields.usable("routes", []))
     return [route for route in routes if route is not None]
+
+
+def _cases(files: list[Fields], reader: Reader) -> list[Case]:
+    """The files' own tests; they can name a route also where it has a mistake."""
+    names = [route.usable("name", "") for fields in files for route in fields.usable("routes", [])]
+    builder = CaseBuilder(names, reader)
+    return [case for fields in files for case in builder.cases(fields)]
 
 
 def _included(path: Path, main: Fields, reader: Reader) -> list[Path]:

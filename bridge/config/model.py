@@ -6,11 +6,16 @@ Durations are seconds, sizes are bytes. Reading a file into these is `bridge.con
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from bridge.config.problems import Position
 from bridge.delivery.retry import Retry
 from bridge.relay.protocol import DEFAULT_RELAY_URL
 from bridge.routing.table import RouteTable
 from bridge.secret import Secret
+from bridge.verify.schemes import Scheme
+from bridge.verify.verifier import Verifier
+from bridge.webhook import Webhook
 
 MIB = 1024 * 1024
 
@@ -24,6 +29,8 @@ class RelaySettings:
     secret: Secret = field(default_factory=lambda: Secret(""))
     buckets: tuple[str, ...] | None = None
     """Names or IDs; None: every bucket of the account."""
+    ack: bool = False
+    """Whether to ask for explicit acknowledgements."""
     max_frame: int = 16 * MIB
 
 
@@ -91,6 +98,15 @@ class JournalSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GapSettings:
+    """Whether the relay's log is asked for what came while nobody listened."""
+
+    fill: bool = True
+    horizon: float = 24 * 3600.0
+    """How far back at most."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleSettings:
     """Where the status page, health and metrics are served."""
 
@@ -98,6 +114,31 @@ class ConsoleSettings:
     """Host and port, or the path of a Unix socket."""
     token: Secret | None = None
     """Never None where other machines can connect."""
+    bodies: bool = False
+    """Whether webhooks are shown with their bodies."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierSettings:
+    """One check of signatures."""
+
+    name: str
+    scheme: Scheme
+    secrets: tuple[Secret, ...]
+    """Any of them may have signed."""
+    window: float | None
+    """Seconds between sending and receiving; None: any age will do."""
+    refuse_replays: bool
+
+    def verifier(self) -> Verifier:
+        """What judges by them."""
+        return Verifier(
+            self.name,
+            self.scheme,
+            self.secrets,
+            window=self.window,
+            refuse_replays=self.refuse_replays,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +148,49 @@ class StatusSettings:
     broker: str
     """Target name of a broker (`mqtt:home`)."""
     topic: str
+    """Below which all is published."""
     discovery: str = "none"
     """homeassistant or none."""
+    discovery_topic: str = "homeassistant"
+    """Where Home Assistant looks for devices."""
+    commands: bool = False
+    """Whether commands by MQTT are obeyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """When it is too long ago that a route took a webhook."""
+
+    every: float
+    """Seconds; the longest time between two webhooks."""
+    grace: float = 0.0
+    """Seconds that one may be late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One message, or the answer to the sender, that a test of the file expects."""
+
+    route: str
+    """"": any route."""
+    facts: Mapping[str, Any]
+    """`mqtt` (a topic) or `http` (a whole URL), and what else has to be so; the rest may be anything. Of an
+    answer: `reply`, again a mapping of what has to be so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One of the file's own tests."""
+
+    name: str
+    webhook: Webhook
+    expect: tuple[Expectation, ...]
+    """Everything that is sent."""
+    place: Position
+    verified: bool = True
+    """Verifiers take it for genuine, as a test can't be signed; else they judge it as it is."""
+    secret: bool = False
+    """It holds what a reference stands for, so that nothing of it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +205,17 @@ class Config:
     """By target name: the named ones, and one for each origin of a literal URL."""
     table: RouteTable
     journal: JournalSettings
+    verifiers: Mapping[str, VerifierSettings] = field(default_factory=dict)
+    gaps: GapSettings = field(default_factory=GapSettings)
     console: ConsoleSettings | None = None
+    """None: there is none."""
     status: StatusSettings | None = None
+    silences: Mapping[str, Silence] = field(default_factory=dict)
+    """By route, for those that expect webhooks regularly; disabled ones expect none."""
+    cases: tuple[Case, ...] = ()
+    """The file's own tests."""
+    require_tests: bool = False
+    """Whether a reload is refused where one of them fails."""
     texts: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
     """What was read, references unresolved: the routing file first, then what it includes."""
     fingerprint: str = ""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import yaml
 
+from bridge.config import slips
 from bridge.config.problems import LONGEST_LINE, Code, Position, Problems, Source, quoted
 
 DEEPEST: Final = 32
@@ -221,7 +222,7 @@ class _Builder:
             what = f"anchor {quoted(f'&{event.anchor}')}"
             self._refuse(event, what, "write the value out where it is needed")
         if event.tag is not None:
-            self._refuse(event, f"tag {quoted(event.tag)}", "quote the value to make it text")
+            self._refuse(event, f"tag {quoted(event.tag)}", slips.tag(event.tag))
         return event.anchor is not None or event.tag is not None
 
     def _refuse(self, event: Any, what: str, hint: str) -> None:
@@ -270,8 +271,7 @@ def _syntax_error(source: Source, error: yaml.MarkedYAMLError) -> _Stop:
         return _Stop(Code.SYNTAX, Position(source, place.line, unquoted.start(1) + 1), *_UNQUOTED_TEMPLATE)
     if error.context and context and context.line + 1 != place.line:
         message += f" ({error.context} that starts at line {context.line + 1})"
-    hint = "put a value that holds `: ` in quotes" if message.startswith("mapping values") else None
-    return _Stop(Code.SYNTAX, place, message, hint)
+    return _Stop(Code.SYNTAX, place, message, slips.syntax(message, source.line(place.line - 1)))
 
 
 def _position(source: Source, index: int) -> Position:

@@ -30,7 +30,6 @@ class Code(Enum):
     EMPTY = "E0006", "the file holds no mapping"
     DUPLICATE_KEY = "E0007", "a key is there twice"
     YAML_FEATURE = "E0008", "aliases, anchors, tags and several documents are refused"
-    NOT_SUPPORTED = "E0009", "not supported yet"
 
     WRONG_TYPE = "E0101", "a value of the wrong type"
     UNKNOWN_KEY = "E0102", "an unknown key"
@@ -45,10 +44,15 @@ class Code(Enum):
     TEMPLATE = "E0301", "a template can't be compiled"
     CONDITION = "E0302", "a condition can't be compiled"
 
+    TEST_FAILS = "E0401", "one of the file's own tests fails"
+
     NOTHING_INCLUDED = "W0501", "an include pattern matches no file"
     NEVER_TRUE = "W0502", "a condition that can't be true"
     OLD_PROTOCOL = "W0503", "MQTT 3.1.1 hides failures"
     RETAINED_EVENT = "W0504", "a retained event is seen again by every new subscriber"
+    HEADER_IN_BODY = "W0505", "a header that is looked for in the body"
+    ALWAYS_THE_SAME = "W0506", "a condition that is the same for every webhook"
+    NOT_FILLED_IN = "W0507", "text that looks as if something were filled in"
 
     def __init__(self, number: str, title: str) -> None:
         self.number = number
@@ -202,8 +206,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """`did you mean 'topic'?`, where one of the known words is close."""
     if len(word) > LONGEST_QUOTE:
         return None
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
-    return f"did you mean '{close[0]}'?" if close else None
+    spelling = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), spelling, n=1, cutoff=0.7)
+    return f"did you mean '{spelling[close[0]]}'?" if close else None
 
 
 def _escape(character: str) -> str:
@@ -225,7 +230,7 @@ _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _SENSITIVE = (
     r"""(?P<key>(?:pass\w*|secrets?|token|api_?key|\bkey|[\w-]{0,30}-key|authorization|cookie)"""
-    r"""["']?[ \t]*:[ \t]+)(?!["'\[]*\$\{)"""
+    r"""["']?[ \t]*:[ \t]*+)(?!["'\[]*\$\{)"""
 )
 _QUOTED_OR_LIST = r"""(?P<value>"[^"]*"?|'[^']*'?|\[[^\]]*\]?|"""
 _SECRET_IN_BLOCK = re.compile(_SENSITIVE + _QUOTED_OR_LIST + ".+)", re.IGNORECASE)

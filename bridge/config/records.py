@@ -5,10 +5,12 @@ from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bridge.config import slips
+from bridge.config.containers import expect, mapping_help
 from bridge.config.nodes import Mapping, Node
-from bridge.config.problems import Code, did_you_mean, quoted
+from bridge.config.problems import Code, quoted
 from bridge.config.reader import Invalid, Reader
-from bridge.config.shapes import Shape
+from bridge.config.shapes import Duration, Schema, Shape, Size
 
 REQUIRED: Final = object()
 """The default of a key that has to be written."""
@@ -23,7 +25,19 @@ class Key:
     shape: Shape
     description: str
     default: Any = REQUIRED
-    supported: bool = True
+
+    @property
+    def written_default(self) -> str | int | None:
+        """The default as a file would say it; None where it has to be written, or can't be."""
+        default, shape = self.default, self.shape
+        if isinstance(shape, Duration | Size) and isinstance(default, int | float):
+            return shape.written(default)
+        return default if isinstance(default, str | int) else None
+
+    def json_schema(self) -> Schema:
+        """The shape's schema, with meaning and default."""
+        schema = {"description": self.description} | self.shape.json_schema()
+        return schema if self.written_default is None else schema | {"default": self.written_default}
 
 
 class Fields(AbstractMapping[str, Any]):
@@ -79,12 +93,13 @@ class Record:
 
     def read(self, node: Node, reader: Reader) -> Fields:
         """The values of all keys."""
-        mapping = reader.expect(Mapping, node, self.expects)
+        mapping = expect(Mapping, node, reader, self.expects, mapping_help(node))
         names = [key.name for key in self.keys]
         for key, _ in mapping.entries.values():
             if key.text not in names:
                 message = f"unknown key {quoted(key.text)} in {self.title}"
-                reader.problems.add(Code.UNKNOWN_KEY, key.position, message, did_you_mean(key.text, names))
+                hint = slips.unknown_key(self.title, key.text, names)
+                reader.problems.add(Code.UNKNOWN_KEY, key.position, message, hint)
         return Fields(mapping, {key.name: _value(key, mapping, reader) for key in self.keys})
 
     def absent(self, place: Mapping) -> Fields:
@@ -92,6 +107,12 @@ class Record:
         return Fields(
             Mapping(place.source, place.line, place.column), {key.name: key.default for key in self.keys}
         )
+
+    def json_schema(self) -> Schema:
+        """An object with these properties and no others."""
+        required = [key.name for key in self.keys if key.default is REQUIRED]
+        schema = {"type": "object", "properties": {key.name: key.json_schema() for key in self.keys}}
+        return schema | {"additionalProperties": False} | ({"required": required} if required else {})
 
 
 def _value(key: Key, mapping: Mapping, reader: Reader) -> Any:
@@ -101,14 +122,10 @@ def _value(key: Key, mapping: Mapping, reader: Reader) -> Any:
             reader.problems.add(Code.MISSING_KEY, mapping.position, f"the key '{key.name}' is missing")
             return _INVALID
         return key.default
-    name, node = mapping.entries[key.name]
     try:
-        value = key.shape.read(node, reader)
+        return key.shape.read(mapping.entries[key.name][1], reader)
     except Invalid:
-        value = _INVALID
-    if not key.supported:
-        reader.problems.add(Code.NOT_SUPPORTED, name.position, f"'{key.name}' is not supported yet")
-    return value
+        return _INVALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +150,11 @@ class Tagged:
             raise reader.wrong(Code.CONFLICT, mapping, message, "make two list items of it")
         if not present:
             tags = [tag for tag, _ in self.records]
-            close = (did_you_mean(key, tags) for key in mapping.entries)
-            hint = next(filter(None, close), None)
+            helps = (slips.unknown_key(self.title, key, tags) for key in mapping.entries)
+            hint = next(filter(None, helps), None)
             raise reader.wrong(Code.MISSING_KEY, mapping, f"{self.title} is {self.expects}", hint)
         return present[0][1].read(mapping, reader)
+
+    def json_schema(self) -> Schema:
+        """One of the records."""
+        return {"anyOf": [record.json_schema() for _, record in self.records]}

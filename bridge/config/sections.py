@@ -1,11 +1,14 @@
 """Sections of the routing file as settings: relay, brokers, services, journal, console, status."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
-from bridge.config import grammar
+from bridge.config.grammar import CONSOLE
+from bridge.config.grammar_connections import RELAY
 from bridge.config.model import (
     BrokerSettings,
     ConsoleSettings,
+    GapSettings,
     JournalSettings,
     RelaySettings,
     ServiceSettings,
@@ -17,6 +20,7 @@ from bridge.config.records import Fields
 from bridge.config.targets import Targets
 from bridge.config.values import Url, is_loopback, parse_listen
 from bridge.delivery.retry import Retry
+from bridge.relay.protocol import DEFAULT_RELAY_URL
 from bridge.secret import Secret
 
 API_KEY_USER = "whr"
@@ -29,16 +33,26 @@ def relay_settings(file: Fields, reader: Reader, buckets: frozenset[str] | None)
     Raises:
         Invalid: as all functions here, where the section can't be used; the problem is noted.
     """
-    fields: Fields = file["relay"] or grammar.RELAY.absent(file.node)
+    fields: Fields = file["relay"] or RELAY.absent(file.node)
     key, secret = _credentials(fields, reader)
-    url, wanted = fields["url"], fields["buckets"]
+    url, wanted = _text(fields["url"]), fields["buckets"]
     chosen = buckets if wanted is None else None if wanted == "all" else wanted
     return RelaySettings(
-        url=url.text if isinstance(url, Url) else url,
+        url=url,
         key=key,
         secret=secret,
         buckets=None if chosen is None else tuple(sorted(set(chosen))),
+        ack=fields["ack"] == "explicit" or (fields["ack"] == "auto" and not _is_the_service(url)),
     )
+
+
+def _is_the_service(url: str) -> bool:
+    """Whether this is the public service, of which nobody knows what it makes of such a wish."""
+    return urlsplit(url).hostname == urlsplit(DEFAULT_RELAY_URL).hostname
+
+
+def _text(url: Url | str) -> str:
+    return url.text if isinstance(url, Url) else url
 
 
 def _credentials(fields: Fields, reader: Reader) -> tuple[str, Secret]:
@@ -85,11 +99,16 @@ def journal_settings(file: Fields) -> JournalSettings:
     return JournalSettings(**(file["journal"] or {}))
 
 
+def gap_settings(file: Fields) -> GapSettings:
+    """What is asked for after a lost connection."""
+    return GapSettings(**(file["gaps"] or {}))
+
+
 def console_settings(file: Fields, reader: Reader) -> ConsoleSettings | None:
     """The console, where there is one."""
-    fields: Fields | None = file["console"]
-    if fields is None:
+    if file["console"] is False:
         return None
+    fields: Fields = file["console"] or CONSOLE.absent(file.node)
     node = fields.node_of("listen")
     try:
         listen = parse_listen(fields["listen"])
@@ -98,7 +117,7 @@ def console_settings(file: Fields, reader: Reader) -> ConsoleSettings | None:
     if isinstance(listen, tuple) and not is_loopback(listen[0]) and not fields.given("token"):
         hint = "add a `token`, or use 127.0.0.1"
         raise reader.wrong(Code.CONFLICT, node, "other machines can connect here", hint)
-    return ConsoleSettings(listen, fields["token"])
+    return ConsoleSettings(listen, fields["token"], fields["bodies"])
 
 
 def status_settings(file: Fields, node: str, targets: Targets, reader: Reader) -> StatusSettings | None:
@@ -107,4 +126,5 @@ def status_settings(file: Fields, node: str, targets: Targets, reader: Reader) -
     if fields is None:
         return None
     broker = targets.broker(fields, reader)
-    return StatusSettings(broker, fields["topic"] or f"relay-bridge/{node}", fields["discovery"])
+    topic = fields["topic"] or f"relay-bridge/{node}"
+    return StatusSettings(broker=broker, topic=topic, **fields.without("broker", "topic"))

@@ -1,6 +1,6 @@
-"""What a value of the routing file may be: small shapes, put together in `bridge.config.grammar`.
+"""What one value of the routing file may be: small shapes, put together in `bridge.config.grammar`.
 
-A shape is plain data, so that the JSON Schema and the reference can be made of the same source, and it reads
+A shape is plain data, so that the JSON Schema and the reference are made of the same source, and it reads
 a node: `read` gives the value, or notes what is wrong and raises `Invalid`.
 """
 
@@ -8,16 +8,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
+from bridge.config import slips
 from bridge.config.files import is_file
-from bridge.config.nodes import Broken, Mapping, Node, Scalar, Sequence
-from bridge.config.problems import Code, Position, did_you_mean, quoted
-from bridge.config.reader import Invalid, Reader, found
+from bridge.config.nodes import Node, Scalar
+from bridge.config.problems import Code, did_you_mean
+from bridge.config.reader import Reader, found
 from bridge.config.values import Url, parse_duration, parse_size, parse_url
 from bridge.secret import Secret
 
 T = TypeVar("T", int, float)
+
+Schema = dict[str, Any]
+"""A JSON Schema (draft-07)."""
+ANY_TEXT: Final = r"[^\x00]+"
 
 
 class Shape(Protocol):
@@ -30,13 +35,38 @@ class Shape(Protocol):
     def read(self, node: Node, reader: Reader) -> Any:
         """The value; Invalid where the node holds none."""
 
+    def json_schema(self) -> Schema:
+        """What an editor is told: it refuses nothing that `read` takes, while `read` knows more."""
+
+
+def text_schema(expects: str, pattern: str = ANY_TEXT, *examples: str) -> Schema:
+    """Text that fits a pattern, or holds a ${…}, whose value only the loader knows.
+
+    Args:
+        expects: what should stand there, in words; editors that know `patternErrorMessage` say it.
+        pattern: for the whole text, in what Python's regular expressions and JavaScript's have in common.
+        examples: such texts.
+    """
+    schema: Schema = {"type": "string"}
+    if pattern == ANY_TEXT:
+        schema["minLength"] = 1
+    else:
+        schema |= {"pattern": rf"^(?:{pattern})$|\$\{{", "patternErrorMessage": f"expected {expects}"}
+    return schema | ({"examples": list(examples)} if examples else {})
+
+
+def any_case(words: str) -> str:
+    """A pattern for words in any case; JavaScript has no `(?i:…)`."""
+    return re.sub("[a-z]", lambda letter: f"[{letter[0].upper()}{letter[0]}]", words)
+
 
 @dataclass(frozen=True, slots=True)
 class String:
     """Text, never empty."""
 
-    pattern: str = r"[^\x00]+"
+    pattern: str = ANY_TEXT
     expects: str = "text"
+    examples: tuple[str, ...] = ()
 
     def read(self, node: Node, reader: Reader) -> str:
         """The text, references filled in."""
@@ -44,7 +74,12 @@ class String:
         if not re.fullmatch(self.pattern, text, re.DOTALL):
             message = f"expected {self.expects}" if text else "this text is empty"
             raise reader.wrong(Code.BAD_VALUE, node, message)
+        _warn_of_shell_name(node, reader)
         return text
+
+    def json_schema(self) -> Schema:
+        """Text, perhaps with a pattern."""
+        return text_schema(self.expects, self.pattern, *self.examples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +101,12 @@ class SecretText:
             raise reader.wrong(Code.BAD_VALUE, node, "this secret is empty")
         if self.header and re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text):
             raise reader.wrong(Code.BAD_VALUE, node, "a header can't hold control characters")
+        _warn_of_shell_name(node, reader)
         return Secret(text)
+
+    def json_schema(self) -> Schema:
+        """Text; the examples are references, as the secret itself stays out of the file."""
+        return text_schema(self.expects, ANY_TEXT, "${NAME}", "${file:/path}", "${credential:name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +123,29 @@ class Boolean:
         word = scalar.text.lower()
         hint = "write true" if word in {"yes", "on"} else "write false" if word in {"no", "off"} else None
         raise reader.wrong(Code.WRONG_TYPE, node, f"expected {self.expects}, found {found(scalar)}", hint)
+
+    def json_schema(self) -> Schema:
+        """A boolean."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Off:
+    """Nothing but `off`, for what is on where the file says nothing."""
+
+    expects: str = "off"
+
+    def read(self, node: Node, reader: Reader) -> Literal[False]:
+        """False, also where it is written as a truth value."""
+        scalar = reader.expect(Scalar, node, self.expects)
+        if scalar.value is False or scalar.value == "off":
+            return False
+        hint = "leave it out, or say more about it"
+        raise reader.wrong(Code.BAD_VALUE, node, f"expected {self.expects}, found {found(scalar)}", hint)
+
+    def json_schema(self) -> Schema:
+        """The word, and the truth value that it stands for."""
+        return {"enum": ["off", False]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +164,16 @@ class Integer:
         """The number."""
         scalar = reader.expect(Scalar, node, self.expects)
         if type(scalar.value) is not int:  # a boolean is an int to isinstance
-            raise reader.wrong(Code.WRONG_TYPE, node, f"expected {self.expects}, found {found(scalar)}")
+            is_quoted = isinstance(scalar.value, str) and scalar.text.isdecimal()
+            hint = "remove the quotes" if is_quoted else None
+            raise reader.wrong(Code.WRONG_TYPE, node, f"expected {self.expects}, found {found(scalar)}", hint)
         if not self.least <= scalar.value <= self.most:
             raise reader.wrong(Code.BAD_VALUE, node, f"expected {self.expects}, found {found(scalar)}")
         return scalar.value
+
+    def json_schema(self) -> Schema:
+        """A whole number within bounds."""
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +195,10 @@ class Choice:
             raise reader.wrong(Code.BAD_VALUE, node, message, did_you_mean(scalar.text, self.words))
         return scalar.text
 
+    def json_schema(self) -> Schema:
+        """The words; also as the numbers that YAML takes them for."""
+        return {"enum": [*self.words, *(int(word) for word in self.words if word.isdecimal())]}
+
 
 @dataclass(frozen=True, slots=True)
 class Duration:
@@ -141,7 +214,15 @@ class Duration:
 
     def read(self, node: Node, reader: Reader) -> float:
         """Seconds."""
-        return _measure(node, reader, self, parse_duration, "s")
+        return _measure(node, reader, self, parse_duration, ("s", "ms", "m", "h"))
+
+    def written(self, seconds: float) -> str:
+        """Seconds as a file would say them."""
+        return _in_units(seconds, parse_duration, ("h", "m", "s", "ms"))
+
+    def json_schema(self) -> Schema:
+        """A number with a unit."""
+        return text_schema(self.expects, r"[0-9]{1,9}(?:\.[0-9]{1,3})?(?:ms|s|m|h)", self.least, self.most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +239,15 @@ class Size:
 
     def read(self, node: Node, reader: Reader) -> int:
         """Bytes."""
-        return _measure(node, reader, self, parse_size, "MiB")
+        return _measure(node, reader, self, parse_size, ("MiB", "B", "KiB", "GiB"))
+
+    def written(self, size: float) -> str:
+        """Bytes as a file would say them."""
+        return _in_units(size, parse_size, ("GiB", "MiB", "KiB", "B"))
+
+    def json_schema(self) -> Schema:
+        """A number with a unit."""
+        return text_schema(self.expects, "[0-9]{1,9}(?:B|KiB|MiB|GiB)", self.least, self.most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +268,14 @@ class UrlOf:
         try:
             return parse_url(reader.text(node, self.expects), self.schemes)
         except ValueError as error:
-            hint = self.instead if "credentials" in str(error) else None
+            written = node.text if isinstance(node, Scalar) else ""
+            hint = slips.url(str(error), written, self.schemes, self.instead)
             raise reader.wrong(Code.BAD_VALUE, node, f"this URL can't be used: {error}", hint) from None
+
+    def json_schema(self) -> Schema:
+        """Text that starts with one of the schemes."""
+        schemes = any_case("|".join(self.schemes))
+        return text_schema(self.expects, rf"(?:{schemes})://[^\s{{}}/?#@]+(?:/[^\s{{}}?#]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,101 +295,44 @@ class FilePath:
             raise reader.wrong(Code.BAD_VALUE, node, "there is no such file")
         return path
 
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A value together with its place, for problems that show only later."""
-
-    shape: Shape
-
-    @property
-    def expects(self) -> str:
-        """What the shape expects."""
-        return self.shape.expects
-
-    def read(self, node: Node, reader: Reader) -> tuple[Any, Position]:
-        """The value and its place."""
-        return self.shape.read(node, reader), node.position
+    def json_schema(self) -> Schema:
+        """Text."""
+        return text_schema(self.expects)
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
-    """A list of values alike."""
-
-    item: Shape
-    least: int = 0
-    expects: str = "a list"
-
-    def read(self, node: Node, reader: Reader) -> list[Any]:
-        """The items that can be used."""
-        sequence = reader.expect(Sequence, node, self.expects)
-        if len(sequence.items) < self.least:
-            raise reader.wrong(Code.BAD_VALUE, node, "this list is empty")
-        values = []
-        for item in sequence.items:
-            try:
-                values.append(self.item.read(item, reader))
-            except Invalid:
-                continue
-        return values
-
-
-@dataclass(frozen=True, slots=True)
-class MappingOf:
-    """Names of the user's choice, each with a value."""
-
-    value: Shape
-    name: str = r"[A-Za-z0-9_-]{1,64}"
-    """Pattern of a name."""
-    expects: str = "a mapping of names"
-
-    def read(self, node: Node, reader: Reader) -> dict[str, Any]:
-        """The values that can be used, by name."""
-        values = {}
-        for key, value in reader.expect(Mapping, node, self.expects).entries.values():
-            try:
-                if not re.fullmatch(self.name, key.text):
-                    raise reader.wrong(Code.BAD_VALUE, key, f"{quoted(key.text)} can't be a name here")
-                values[key.text] = self.value.read(value, reader)
-            except Invalid:
-                continue
-        return values
-
-
-@dataclass(frozen=True, slots=True)
-class ByKind:
-    """A value that is written in more than one way: as text, as a list or as a mapping."""
-
-    scalar: Shape | None = None
-    sequence: Shape | None = None
-    mapping: Shape | None = None
-
-    @property
-    def expects(self) -> str:
-        """The ways, in words."""
-        return ", or ".join(s.expects for s in (self.scalar, self.sequence, self.mapping) if s)
-
-    def read(self, node: Node, reader: Reader) -> Any:
-        """The value as the shape for this kind of node reads it."""
-        if isinstance(node, Broken):
-            raise Invalid
-        shape = {Scalar: self.scalar, Sequence: self.sequence, Mapping: self.mapping}[type(node)]
-        if shape is None:
-            raise reader.wrong(Code.WRONG_TYPE, node, f"expected {self.expects}, found {found(node)}")
-        return shape.read(node, reader)
-
-
-def _measure(node: Node, reader: Reader, shape: Duration | Size, parse: Callable[[str], T], unit: str) -> T:
+def _measure(
+    node: Node, reader: Reader, shape: Duration | Size, parse: Callable[[str], T], units: tuple[str, ...]
+) -> T:
+    """The value of a number with a unit; `units` are suggested where it has none, the likeliest first."""
+    least, most = parse(shape.least), parse(shape.most)
     scalar = reader.expect(Scalar, node, shape.expects)
-    if scalar.value is not None and not isinstance(scalar.value, str):
-        message = f"expected {shape.expects}, found {found(node)}"
-        raise reader.wrong(Code.WRONG_TYPE, node, message, f"write the unit: {scalar.text[:9]}{unit}")
+    message = f"expected {shape.expects}, found {found(node)}"
+    if not isinstance(scalar.value, str | None):
+        number = scalar.value if type(scalar.value) is int else -1
+        fitting = (unit for unit in units if least <= number * parse(f"1{unit}") <= most)
+        hint = next((f"write the unit: {number}{unit}" for unit in fitting), None)
+        raise reader.wrong(Code.WRONG_TYPE, node, message, hint)
     text = reader.text(node, shape.expects)
     try:
         value = parse(text)
     except ValueError as error:
-        message = f"expected {shape.expects}, found {found(node)}: {error}"
-        raise reader.wrong(Code.BAD_VALUE, node, message) from None
-    if not parse(shape.least) <= value <= parse(shape.most):
-        raise reader.wrong(Code.BAD_VALUE, node, f"expected {shape.expects}, found {found(node)}")
+        raise reader.wrong(Code.BAD_VALUE, node, f"{message}: {error}") from None
+    if not least <= value <= most:
+        raise reader.wrong(Code.BAD_VALUE, node, message)
     return value
+
+
+def _in_units(value: float, parse: Callable[[str], float], units: tuple[str, ...]) -> str:
+    """A number in the largest unit that leaves no fraction."""
+    for unit in units:
+        count = value / parse(f"1{unit}")
+        if count >= 1 and count.is_integer():
+            return f"{count:.0f}{unit}"
+    return f"0{units[-1]}"
+
+
+def _warn_of_shell_name(node: Node, reader: Reader) -> None:
+    hint = slips.without_braces(node.text) if isinstance(node, Scalar) else None
+    if hint:
+        message = "this is only text, nothing is filled in"
+        reader.problems.add(Code.NOT_FILLED_IN, node.position, message, hint)

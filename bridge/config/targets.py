@@ -4,7 +4,9 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from bridge.config import slips
 from bridge.config.model import BrokerSettings, ServiceSettings
+from bridge.config.nodes import Scalar
 from bridge.config.problems import Code, did_you_mean, quoted
 from bridge.config.reader import Invalid, Reader
 from bridge.config.records import Fields
@@ -125,12 +127,15 @@ def _origin_of(text: str, item: Fields, reader: Reader) -> ServiceSettings:
     found = re.match(r"https?://[^/?#{\s]*", text)
     if not found:
         message = "expected a URL (http:// or https://), or a path that starts with /"
-        raise reader.wrong(Code.BAD_VALUE, node, message)
+        written = node.text if isinstance(node, Scalar) else ""
+        advice = slips.url("it has to start", written, ("http", "https"), "")
+        raise reader.wrong(Code.BAD_VALUE, node, message, advice)
     if text[found.end() : found.end() + 1] == "{":
         raise reader.wrong(Code.TEMPLATE, node, "scheme, host and port of a URL can't come from a template")
     try:
         parse_url(found[0], ("http", "https"))
     except ValueError as error:
-        raise reader.wrong(Code.BAD_VALUE, node, f"this URL can't be used: {error}") from None
+        advice = slips.url(str(error), found[0], ("http", "https"), "send a header `Authorization`")
+        raise reader.wrong(Code.BAD_VALUE, node, f"this URL can't be used: {error}", advice) from None
     origin = found[0].lower()
     return ServiceSettings(origin, origin)

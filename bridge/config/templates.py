@@ -5,12 +5,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
+from bridge.config import slips
 from bridge.config.nodes import Mapping, Node, Scalar, Sequence
 from bridge.config.problems import Code
 from bridge.config.reader import Invalid, Reader
-from bridge.config.shapes import SecretText
+from bridge.config.shapes import Schema, SecretText
 from bridge.errors import TemplateError
 from bridge.routing.payload import JsonPayload, Payload, TextPayload
 from bridge.routing.table import NO_ORDER, NoOrder
@@ -18,6 +19,14 @@ from bridge.routing.template import Place, Template, compile_template
 from bridge.secret import Secret
 
 _OPENINGS = ("{{", "{%", "{#")
+_EXAMPLES: Final = {
+    Place.TEXT: "{{ header['x-github-delivery'] }}",
+    Place.TOPIC: "home/doorbell/{{ body.door }}/ring",
+    Place.URL: "http://127.0.0.1:1880/doors/{{ body.door }}",
+    Place.HEADER: "{{ id }}",
+    Place.VALUE: "{{ form.text | lower in ('on', 'off') }}",
+}
+_SHOWN = frozenset({Place.TOPIC, Place.URL})
 # Routes repeat themselves, and a reload repeats nearly all of them.
 _compile = lru_cache(maxsize=1024)(compile_template)
 
@@ -33,6 +42,11 @@ class TemplateIn:
         """The template, compiled."""
         return compiled(reader.text(node, self.expects), node, self.place, reader)
 
+    def json_schema(self) -> Schema:
+        """Text, in a topic at least some; what is in the braces is for the loader to judge."""
+        schema: Schema = {"type": "string", "examples": [_EXAMPLES[self.place]]}
+        return schema | ({"minLength": 1} if self.place is Place.TOPIC else {})
+
 
 @dataclass(frozen=True, slots=True)
 class OrderShape:
@@ -45,6 +59,10 @@ class OrderShape:
         if isinstance(node, Scalar) and node.value == "none":
             return NO_ORDER
         return TemplateIn(Place.TEXT, self.expects).read(node, reader)
+
+    def json_schema(self) -> Schema:
+        """Text."""
+        return {"type": "string", "examples": ["{{ body.repository.full_name }}", "none"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,10 @@ class HeaderShape:
         if any(opening in node.text for opening in _OPENINGS):
             raise reader.wrong(Code.CONFLICT, node, "a header has either {{ … }} or ${…}, not both")
         return SecretText(header=True).read(node, reader)
+
+    def json_schema(self) -> Schema:
+        """Text, which may be empty."""
+        return {"type": "string", "examples": ["{{ body.id }}", "Bearer ${NAME}"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,11 @@ class PayloadShape:
 
         return JsonPayload(tree(node, reader, leaf))
 
+    def json_schema(self) -> Schema:
+        """Any JSON but null."""
+        example = {"door": "{{ body.door }}", "count": "{{ body.items | length }}"}
+        return {"type": ["string", "object", "array", "number", "boolean"], "examples": [example]}
+
 
 @dataclass(frozen=True, slots=True)
 class Anything:
@@ -94,6 +121,10 @@ class Anything:
             return reader.text(scalar, self.expects) if isinstance(scalar.value, str) else scalar.value
 
         return tree(node, reader, leaf)
+
+    def json_schema(self) -> Schema:
+        """Any JSON."""
+        return {}
 
 
 def tree(node: Node, reader: Reader, leaf: Callable[[Scalar], Any]) -> Any:
@@ -129,11 +160,11 @@ def compiled(text: str, node: Node, place: Place, reader: Reader, *, prefix: str
     written = node.text if isinstance(node, Scalar) else text
     if any(text.count(opening) > written.count(opening) for opening in _OPENINGS):
         raise reader.wrong(Code.TEMPLATE, node, "what a ${…} stands for can't be part of a template")
-    if place in {Place.TOPIC, Place.URL} and re.search(r"\$\{(file|credential):", written):
+    if place in _SHOWN and re.search(r"\$\{(file|credential):", written):
         hint = "send it as a header" if place is Place.URL else None
         raise reader.wrong(Code.TEMPLATE, node, "a topic or URL can't hold a secret, as both are shown", hint)
     try:
-        return _compile(prefix + text, place)
+        template = _compile(prefix + text, place)
     except RecursionError:
         raise reader.wrong(Code.TEMPLATE, node, "this template is nested too deeply") from None
     except TemplateError as error:
@@ -142,4 +173,17 @@ def compiled(text: str, node: Node, place: Place, reader: Reader, *, prefix: str
             raise reader.wrong(Code.TEMPLATE, node, message) from None
         offset = max(0, error.offset - len(prefix))
         where = node.at(offset) if isinstance(node, Scalar) else node
-        raise reader.wrong(Code.TEMPLATE, where, str(error)) from None
+        raise reader.wrong(Code.TEMPLATE, where, str(error), slips.template(str(error), text)) from None
+    return template if text == written or place in _SHOWN else template.concealed(written)
+
+
+def refers(node: Node) -> bool:
+    """Whether a value is made of ${…} references, in whole or in part."""
+    match node:
+        case Scalar():
+            return "${" in node.text
+        case Sequence():
+            return any(refers(item) for item in node.items)
+        case Mapping():
+            return any(refers(value) for _, value in node.entries.values())
+    return False

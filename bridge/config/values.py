@@ -62,11 +62,12 @@ def parse_url(text: str, schemes: tuple[str, ...]) -> Url:
 
 
 def parse_listen(text: str) -> tuple[str, int] | Path:
-    """Host and port, or the path of a Unix socket; ValueError otherwise."""
-    if text.startswith("/") and "\0" not in text:
-        return Path(text)
+    """Host and port (0: any that is free), or the path of a Unix socket; ValueError otherwise."""
+    path = text.removeprefix("unix:")
+    if path.startswith("/") and "\0" not in path:
+        return Path(path)
     found = _LISTEN.fullmatch(text)
-    if not found or not 0 < int(found["port"]) < 65536:
+    if not found or int(found["port"]) > 65535:
         raise ValueError("write an address and a port such as 127.0.0.1:8765, or the path of a socket")
     return found["host"].strip("[]"), int(found["port"])
 

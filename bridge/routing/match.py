@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from bridge.errors import ConditionError
 from bridge.routing.hints import did_you_mean
@@ -10,6 +11,9 @@ from bridge.routing.scope import Scope
 from bridge.routing.sources import Reader, reader_of
 from bridge.routing.template import Template
 from bridge.webhook import Webhook
+
+CONCEALED: Final = "(secret)"
+"""Is shown instead of what a reference of the routing file stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,16 @@ def negate(condition: Condition) -> Condition:
         return replace(decisive, operator=f"not {decisive.operator}")
 
     return Condition(lambda webhook: not condition.test(webhook), describe)
+
+
+def concealed(condition: Condition) -> Condition:
+    """The same condition, telling neither what it compares with nor what it saw: that may be the same."""
+
+    def describe(webhook: Webhook) -> Mismatch:
+        decisive = condition.describe(webhook)
+        return replace(decisive, expected=CONCEALED, seen=(CONCEALED,) * len(decisive.seen))
+
+    return Condition(condition.test, describe)
 
 
 def _combined(operator: str, parts: Sequence[Mismatch]) -> Mismatch:

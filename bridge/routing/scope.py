@@ -54,14 +54,14 @@ class HeaderValues(FirstValues):
 
 
 def body_of(webhook: Webhook) -> Any:
-    """The body as templates and conditions see it: parsed JSON, else the fields of a form, else its text.
+    """The body as templates and conditions see it: parsed JSON, else a form by its fields, else its text.
 
     JSON comes first because senders such as curl label it as a form.
     """
     try:
         return webhook.json()
     except BodyError:
-        return FirstValues(webhook.form) if webhook.form else webhook.text
+        return webhook.form_body or webhook.decoded
 
 
 def timestamp(seconds: float) -> str:

@@ -1,17 +1,24 @@
 """The route table: what is sent where for a webhook. Pure, and it never raises."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, NamedTuple
 
 from bridge.errors import RenderError
-from bridge.message import Message
-from bridge.routing.items import Item
-from bridge.routing.match import Condition, Mismatch, holds
+from bridge.message import HttpRequest, Message, MqttMessage
+from bridge.routing.items import Item, MqttItem
+from bridge.routing.judge import NO_TIME, NONE_ACCEPTED, Judge
+from bridge.routing.match import Condition, all_of, holds
+from bridge.routing.rate import Rate
+from bridge.routing.reply import Reply, Replying, Source
 from bridge.routing.scope import Scope
 from bridge.routing.template import Template
+from bridge.verify.replay import ReplayCache
+from bridge.verify.verdict import Clock, Rejected, Verified
+from bridge.verify.verifier import Verifier
 from bridge.webhook import Webhook
 
 UNMATCHED: Final = "unmatched"
@@ -20,6 +27,7 @@ MOST_CACHED: Final = 4096
 """Buckets whose candidate routes are remembered."""
 LONGEST_KEY: Final = 128
 """Characters of an order key; a longer one is replaced by its hash."""
+_ASKED: Final = {Source.HTTP: HttpRequest, Source.MQTT: MqttMessage}
 
 
 class NoOrder(Enum):
@@ -43,6 +51,12 @@ class Plan(NamedTuple):
     """Set where `message` is None: the delivery is a dead letter at once."""
     expire_after: float | None
     """Seconds; None: never."""
+    scope: str = ""
+    """Where deduplication keys hold: this item of this route. "": its repeats are not known for such."""
+    dedupe: str | None = None
+    """What the route deduplicates by, besides the webhook's identity."""
+    asked: bool = False
+    """Whether the target's answer is wanted for the sender."""
 
 
 class Routed(NamedTuple):
@@ -53,6 +67,12 @@ class Routed(NamedTuple):
     """Names of the routes that matched, in their order."""
     failures: tuple[tuple[str, RenderError], ...] = ()
     """Routes whose `when` could not be evaluated, and so did not match."""
+    rejected: tuple[tuple[str, Rejected], ...] = ()
+    """Routes whose `match` holds and whose verifier said no: they send nothing."""
+    verified: tuple[tuple[Verifier, Verified], ...] = ()
+    """What verifiers of routes that matched said, to be told to them once the webhook is accepted."""
+    reply: Replying | None = None
+    """Of the first route that matched and has one; None, too, where nobody can be answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,29 +84,57 @@ class Route:
     items: tuple[Item, ...]
     buckets: frozenset[str] | None = None
     """Names or IDs of the only buckets where the condition can hold; None: it can hold in any."""
+    verifier: Verifier | None = None
+    """Asked between the condition and the first template: no template sees a stranger's webhook."""
     when: Template | None = None
     """Compiled for Place.VALUE."""
+    dedupe: Template | None = None
+    """Compiled for Place.TEXT."""
     order: Template | NoOrder | None = None
     """Compiled for Place.TEXT; None: the route's name."""
     final: bool = False
-    """Where it matches, no later route is tried."""
+    """No later route is tried where this one matches, or where its condition holds and its verifier says no:
+    else a forgery would fall through to a route that asks for no signature."""
     enabled: bool = True
+    rate: Rate | None = None
+    """Asked when its webhooks are delivered, as that takes a clock."""
+    reply: Reply | None = None
+    _named_items: tuple[tuple[Item, str], ...] = field(init=False, repr=False)
+    """Each with the scope of its deduplication keys."""
 
-    def matches(self, scope: Scope) -> bool:
-        """Whether it takes a webhook.
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_named_items", tuple(_named(self.name, self.items)))
+
+    def wants(self, scope: Scope) -> bool:
+        """Whether `when` holds, too, for a webhook that meets the condition and is verified.
 
         Raises:
             RenderError: `when` failed.
         """
-        return self.condition.test(scope.webhook) and (self.when is None or holds(self.when, scope))
+        return self.when is None or holds(self.when, scope)
 
     def plans(self, scope: Scope) -> list[Plan]:
         """What it sends for a webhook that it matched; a template that fails costs its own delivery only."""
         try:
-            key = self._order_key(scope)
+            key, dedupe = self._order_key(scope), self._dedupe_key(scope)
         except RenderError as error:
-            return [_failed(self.name, item, self.name, error) for item in self.items]
-        return [_plan(self.name, item, key, scope) for item in self.items]
+            return [
+                Plan(self.name, item.target, self.name, None, error, item.expire_after, name)
+                for item, name in self._named_items
+            ]
+        return [_plan(self.name, item, key, scope, name, dedupe) for item, name in self._named_items]
+
+    def replying(self, scope: Scope, plans: list[Plan]) -> Replying | None:
+        """How the sender is answered; the plan whose target shall answer is marked."""
+        if self.reply is None:
+            return None
+        own = Replying(self.name, self.reply.answer(scope))
+        kind = None if self.reply.source is None else _ASKED[self.reply.source]
+        for index, plan in enumerate(plans):
+            if kind is not None and isinstance(plan.message, kind):
+                plans[index] = plan._replace(asked=True)
+                return own._replace(timeout=self.reply.timeout)
+        return own
 
     def _order_key(self, scope: Scope) -> str | None:
         if self.order is None:
@@ -98,40 +146,78 @@ class Route:
             return key
         return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
+    def _dedupe_key(self, scope: Scope) -> str | None:
+        # An empty key is none: webhooks that all lack a header are not all the same.
+        return self.dedupe.render(scope) or None if self.dedupe is not None else None
 
-def _plan(route: str, item: Item, key: str | None, scope: Scope) -> Plan:
+
+def _named(route: str, items: Sequence[Item]) -> Iterator[tuple[Item, str]]:
+    """Items, each with a name that outlives edits of the others: the route, and where it sends to."""
+    twins: Counter[str] = Counter()
+    for item in items:
+        address = item.topic.source if isinstance(item, MqttItem) else item.url.source
+        name = f"{route}\0{item.target}\0{address}"
+        twins[name] += 1
+        yield item, f"{name}\0{twins[name]}"
+
+
+def _plan(route: str, item: Item, key: str | None, scope: Scope, name: str, dedupe: str | None) -> Plan:
     try:
-        return Plan(route, item.target, key, item.render(scope), None, item.expire_after)
+        return Plan(route, item.target, key, item.render(scope), None, item.expire_after, name, dedupe)
     except RenderError as error:
-        return _failed(route, item, key, error)
+        return Plan(route, item.target, key, None, error, item.expire_after, name)
 
 
-def _failed(route: str, item: Item, key: str | None, error: RenderError) -> Plan:
-    return Plan(route, item.target, key, None, error, item.expire_after)
+class _Routing:
+    """One webhook on its way through the table."""
 
+    __slots__ = ("failures", "judge", "matched", "plans", "rejected", "reply", "verified", "webhook")
 
-class Verdict(Enum):
-    """What became of a route in a dry run."""
+    def __init__(self, webhook: Webhook, judge: Judge) -> None:
+        self.webhook = webhook
+        self.judge = judge
+        self.plans: list[Plan] = []
+        self.matched: list[str] = []
+        self.failures: list[tuple[str, RenderError]] = []
+        self.rejected: tuple[tuple[str, Rejected], ...] = ()
+        self.verified: tuple[tuple[Verifier, Verified], ...] = ()
+        self.reply: Replying | None = None
 
-    MATCHED = "matched"
-    MISMATCH = "mismatch"
-    FAILED = "failed"
-    """Its `when` could not be evaluated."""
-    DISABLED = "disabled"
-    NOT_REACHED = "not reached"
-    """A final route matched before."""
+    def take(self, route: Route) -> bool:
+        """Add what a route does whose condition holds; whether the search ends with it."""
+        verdict = None if route.verifier is None else self.judge.verdict(route.verifier)
+        if isinstance(verdict, Rejected):
+            self.rejected += ((route.name, verdict),)
+            return route.final
+        scope = Scope(self.webhook, route.name)
+        try:
+            if not route.wants(scope):
+                return False
+        except RenderError as error:
+            self.failures.append((route.name, error))
+            return False
+        self.matched.append(route.name)
+        plans = route.plans(scope)
+        if self.reply is None and self.webhook.can_be_answered:
+            self.reply = route.replying(scope, plans)
+        self.plans += plans
+        if verdict is not None and route.verifier is not None:
+            self._verified_by(route.verifier, verdict)
+        return route.final
 
+    def _verified_by(self, verifier: Verifier, verdict: Verified) -> None:
+        if (verifier, verdict) not in self.verified:
+            self.verified += ((verifier, verdict),)
 
-@dataclass(frozen=True, slots=True)
-class RouteTrace:
-    """One route's part in a dry run."""
-
-    route: str
-    verdict: Verdict
-    mismatch: Mismatch | None = None
-    """The comparison that failed; its source is `when` where that was false."""
-    error: RenderError | None = None
-    plans: tuple[Plan, ...] = ()
+    def routed(self) -> Routed:
+        return Routed(
+            tuple(self.plans),
+            tuple(self.matched),
+            tuple(self.failures),
+            self.rejected,
+            self.verified,
+            self.reply,
+        )
 
 
 class RouteTable:
@@ -146,6 +232,9 @@ class RouteTable:
         self.unmatched = unmatched
         self._enabled = tuple(route for route in self.routes if route.enabled)
         self._candidates: dict[tuple[str, str], tuple[Route, ...]] = {}
+        items = unmatched if isinstance(unmatched, tuple) else ()
+        self.fallback = Route(name=UNMATCHED, condition=all_of([]), items=items)
+        """Stands for the route where none matched."""
 
     @property
     def buckets(self) -> frozenset[str] | None:
@@ -154,39 +243,27 @@ class RouteTable:
         known = [buckets for buckets in named if buckets is not None]
         return frozenset[str]().union(*known) if len(known) == len(named) else None
 
-    def route(self, webhook: Webhook) -> Routed:
-        """What to send for a webhook: every route that matches delivers, until a final one did."""
-        plans: list[Plan] = []
-        matched: list[str] = []
-        failures: list[tuple[str, RenderError]] = []
-        for route in self._candidates_for(webhook):
-            scope = Scope(webhook, route.name)
-            try:
-                if not route.matches(scope):
-                    continue
-            except RenderError as error:
-                failures.append((route.name, error))
-                continue
-            matched.append(route.name)
-            plans += route.plans(scope)
-            if route.final:
-                break
-        if not matched:
-            plans = self._unmatched_plans(webhook)
-        return Routed(tuple(plans), tuple(matched), tuple(failures))
+    @property
+    def rates(self) -> dict[str, Rate]:
+        """How often routes may send, by their names."""
+        return {route.name: route.rate for route in self.routes if route.rate is not None}
 
-    def explain(self, webhook: Webhook) -> list[RouteTrace]:
-        """A dry run: every route and what became of it; then what `unmatched` sends, if it does."""
-        traces: list[RouteTrace] = []
-        matched = ended = False
-        for route in self.routes:
-            trace = RouteTrace(route.name, Verdict.NOT_REACHED) if ended else _trace(route, webhook)
-            traces.append(trace)
-            if trace.verdict is Verdict.MATCHED:
-                matched, ended = True, route.final
-        if not matched and (plans := self._unmatched_plans(webhook)):
-            traces.append(RouteTrace(UNMATCHED, Verdict.MATCHED, plans=tuple(plans)))
-        return traces
+    def route(self, webhook: Webhook, clock: Clock = NO_TIME, replays: ReplayCache = NONE_ACCEPTED) -> Routed:
+        """What to send for a webhook: every route that matches delivers, until a final one did.
+
+        Args:
+            webhook: the webhook.
+            clock: by which its age is judged; left out, it is not judged.
+            replays: what was accepted before; it is only asked.
+        """
+        routing = _Routing(webhook, Judge(webhook, clock, replays))
+        for route in self._candidates_for(webhook):
+            if route.condition.test(webhook) and routing.take(route):
+                break
+        # Who was turned away must not get in by the back door.
+        if not (routing.matched or routing.rejected):
+            routing.plans = self.unmatched_plans(webhook)
+        return routing.routed()
 
     def _candidates_for(self, webhook: Webhook) -> tuple[Route, ...]:
         """The routes whose buckets don't exclude a webhook, found once per bucket."""
@@ -201,29 +278,11 @@ class RouteTable:
             self._candidates[key] = found
         return found
 
-    def _unmatched_plans(self, webhook: Webhook) -> list[Plan]:
+    def unmatched_plans(self, webhook: Webhook) -> list[Plan]:
+        """What is sent for a webhook that no route takes."""
         if self.unmatched == "count":
             return []
         if self.unmatched == "dead":
-            return [Plan(UNMATCHED, UNMATCHED, None, None, RenderError("no route matched"), None)]
-        scope = Scope(webhook, UNMATCHED)
-        return [_plan(UNMATCHED, item, UNMATCHED, scope) for item in self.unmatched]
-
-
-def _trace(route: Route, webhook: Webhook) -> RouteTrace:
-    if not route.enabled:
-        return RouteTrace(route.name, Verdict.DISABLED)
-    scope = Scope(webhook, route.name)
-    try:
-        if route.matches(scope):
-            return RouteTrace(route.name, Verdict.MATCHED, plans=tuple(route.plans(scope)))
-        return RouteTrace(route.name, Verdict.MISMATCH, mismatch=_mismatch(route, scope))
-    except RenderError as error:
-        return RouteTrace(route.name, Verdict.FAILED, error=error)
-
-
-def _mismatch(route: Route, scope: Scope) -> Mismatch | None:
-    failed = route.condition.failure(scope.webhook)
-    if failed is not None or route.when is None:
-        return failed
-    return Mismatch("when", "is true", route.when.source, (route.when.value(scope),))
+            error = RenderError("no route matched")
+            return [Plan(UNMATCHED, UNMATCHED, None, None, error, None, UNMATCHED)]
+        return self.fallback.plans(Scope(webhook, UNMATCHED))

@@ -7,7 +7,7 @@ A replay is a delivery whose sender's ID was already *accepted* under the same v
 - All routes judge a webhook before it is remembered, so visiting several routes is no replay.
 - One request becomes a frame per internal output of its bucket; the output is part of the key, so those
   are no replays either. The input is not: a copy sent to another input of the bucket is still a copy.
-- A frame that the relay resends never comes here: it is known by its log ID.
+- A frame that the relay sends again is no replay: it has the log ID of the one that was accepted.
 
 There is no age at which an ID is forgotten, only a number of IDs. A copy that is found by gap filling is
 judged by the time at which the relay received it, however long ago, so no age would be long enough.
@@ -20,7 +20,7 @@ from typing import Final
 from bridge.webhook import Webhook
 
 MOST_REMEMBERED: Final = 10_000
-"""About 1 MB. Only accepted deliveries take a place, so no stranger can push the others out."""
+"""About 1.5 MB. Only accepted deliveries take a place, so no stranger can push the others out."""
 
 
 class ReplayCache:
@@ -28,23 +28,27 @@ class ReplayCache:
 
     def __init__(self, most: int = MOST_REMEMBERED) -> None:
         self._most = most
-        self._accepted: dict[bytes, None] = {}
+        self._accepted: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:
         return len(self._accepted)
 
     def seen(self, verifier: str, webhook: Webhook, sender_id: str) -> bool:
-        """Whether a delivery with this ID was accepted before."""
-        return _key(verifier, webhook, sender_id) in self._accepted
+        """Whether another delivery with this ID was accepted before."""
+        accepted = self._accepted.get(_key(verifier, webhook, sender_id))
+        return accepted is not None and (not webhook.id or accepted != _digest(webhook.identity))
 
     def remember(self, verifier: str, webhook: Webhook, sender_id: str) -> None:
         """Note that it was accepted; the oldest gives way."""
-        self._accepted[_key(verifier, webhook, sender_id)] = None
+        self._accepted[_key(verifier, webhook, sender_id)] = _digest(webhook.identity)
         if len(self._accepted) > self._most:
             del self._accepted[next(iter(self._accepted))]
 
 
 def _key(verifier: str, webhook: Webhook, sender_id: str) -> bytes:
+    return _digest((verifier, webhook.bucket_id or webhook.bucket, webhook.output, sender_id))
+
+
+def _digest(names: tuple[str, ...] | None) -> bytes:
     # A digest, because an ID can be as long as a stranger likes; of the repr, because that has clear borders.
-    named = repr((verifier, webhook.bucket_id or webhook.bucket, webhook.output, sender_id))
-    return blake2b(named.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return blake2b(repr(names).encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,5 +1,6 @@
 """The published vectors of senders' signatures, and what tests need to tamper with them."""
 
+import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -124,6 +125,14 @@ VECTORS = {
     "bearer": Vector(Token(), "s3cr3t", BODY, {"authorization": "Bearer s3cr3t"}, body_is_signed=False),
     "token": Vector(Token(header="X-Token"), "s3cr3t", BODY, {"x-token": "s3cr3t"}, body_is_signed=False),
 }
+
+
+def relaybox_at(timestamp: str) -> Vector:
+    """A webhook of RelayBox that says when it was sent."""
+    body = f'{{"id":"evt-1","timestamp":"{timestamp}"}}'
+    quoted = '"' + body.replace('"', '\\"') + '"'
+    signature = hmac.new(b"key", quoted.encode(), "sha256").hexdigest()
+    return Vector("relaybox", "key", body.encode(), {"x-relaybox-webhook-signature": signature})
 
 
 def one_bit_changes(original: bytes) -> Iterator[bytes]:
