@@ -14,8 +14,12 @@ from websockets.asyncio.server import ServerConnection
 
 from bridge.errors import CredentialsRefused
 from bridge.relay.client import LOUD_CHANGES, RelayClient, RelayState
+from bridge.selfhosted.resources import Limits
 from bridge.webhook import Webhook
 from tests.support.relay import KEY, SECRET, ScriptedRelay, a_webhook, scripted_relay
+from tests.support.relays import KEY as OWN_KEY
+from tests.support.relays import SECRET as OWN_SECRET
+from tests.support.relays import post, running_relay, sender
 from tests.support.waiting import eventually
 
 PING = '{"type":"status","status":"ping"}'
@@ -546,3 +550,24 @@ async def test_iterating_goes_on_across_a_loss(relay: ScriptedRelay) -> None:
         await eventually(lambda: relay.handshakes == 2 and relay.subscribers)
         await relay.send(a_webhook(1))
         assert (await pending).id == "1"
+
+
+async def test_only_accepted_webhooks_are_acknowledged_and_the_next_connection_goes_on_there() -> None:
+    received: list[Webhook] = []
+    async with running_relay("doorbell", limits=Limits(confirm=0.01)) as relay, sender() as session:
+        client = RelayClient(key=OWN_KEY, secret=OWN_SECRET, url=relay.socket_url, ack=True)
+        run = asyncio.create_task(client.run(received.append))
+        await client.subscribed()
+        for body in (b"1", b"2", b"3"):
+            await post(session, relay.webhook_url("doorbell"), body)
+        await eventually(lambda: len(received) == 3)
+        client.accepted(received[2].id)
+        client.accepted(received[0].id)
+        await eventually(lambda: relay.hub.reached(received[0].bucket_id) == 1)
+        client.hold("test")
+        await eventually(lambda: relay.subscribers == 0)
+        client.release()
+        await eventually(lambda: len(received) == 5)
+        assert [one.text for one in received] == ["1", "2", "3", "2", "3"]
+        await client.close()
+        await run

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bridge.errors import FrameError
 from bridge.relay.frames import encode_webhook
 from bridge.relay.protocol import (
+    AckReceived,
     AuthRequested,
     ClientProtocol,
     ClientState,
@@ -166,8 +167,8 @@ def test_no_bucket_means_every_bucket(buckets: str) -> None:
 
 
 def test_fields_beyond_the_protocol_are_handed_on() -> None:
-    request = authenticated().receive('{"action":"subscribe","buckets":["a"],"resume":{"after":5}}')
-    assert request == SubscribeRequested(("a",), {"resume": {"after": 5}})
+    request = authenticated().receive('{"action":"subscribe","buckets":["a"],"since":{"after":5}}')
+    assert request == SubscribeRequested(("a",), {"since": {"after": 5}})
 
 
 def test_subscribing_without_authentication_is_refused() -> None:
@@ -205,3 +206,54 @@ def test_random_input_never_moves_the_server(data: str | bytes) -> None:
 
 def test_no_event_shows_the_secret() -> None:
     assert "s3cr3t" not in repr(ServerProtocol().receive('{"action":"auth","key":"k","secret":"s3cr3t"}'))
+
+
+def test_a_client_asks_for_acknowledgements_only_where_it_is_told_to() -> None:
+    protocol = ClientProtocol("k", Secret("s"), ["a"], ack=True, resume="17")
+    protocol.opened()
+    asked = protocol.receive('{"type":"status","status":"authenticated"}', 0.0)
+    assert isinstance(asked, Send)
+    assert json.loads(asked.text) == {
+        "action": "subscribe",
+        "buckets": ["a"],
+        "ack": "explicit",
+        "body_encoding": "base64",
+        "resume": "17",
+    }
+    server = authenticated()
+    wanted = server.receive(asked.text)
+    assert wanted == SubscribeRequested(("a",), {}, explicit=True, resume="17", exact=True)
+    assert isinstance(wanted, SubscribeRequested)
+    assert protocol.receive(server.subscribed(["a"], wanted), 0.0) == Subscribed(("a",), explicit=True)
+    assert server.receive(protocol.acknowledge("18")) == AckReceived("18")
+
+
+@pytest.mark.parametrize("ack", [False, True])
+def test_a_relay_that_knows_no_acknowledgements_gets_none(*, ack: bool) -> None:
+    protocol = ClientProtocol("k", Secret("s"), None, ack=ack)
+    protocol.opened()
+    asked = protocol.receive('{"type":"status","status":"authenticated"}', 0.0)
+    assert isinstance(asked, Send)
+    assert ("ack" in json.loads(asked.text)) is ack
+    assert "resume" not in json.loads(asked.text)
+    assert protocol.receive(ServerProtocol().subscribed([]), 0.0) == Subscribed((), explicit=False)
+
+
+def test_a_client_that_did_not_ask_is_never_told_to_acknowledge() -> None:
+    protocol = ClientProtocol("k", Secret("s"), None)
+    protocol.opened()
+    protocol.receive('{"type":"status","status":"authenticated"}', 0.0)
+    said = protocol.receive('{"type":"status","status":"subscribed","ack":"explicit"}', 0.0)
+    assert said == Subscribed((), explicit=False)
+
+
+@pytest.mark.parametrize("odd", ["1", "null", "[]", '"sometimes"', "{}"])
+def test_other_words_for_acknowledgement_mean_none(odd: str) -> None:
+    asked = f'{{"action":"subscribe","ack":{odd},"resume":{odd}}}'
+    request = authenticated().receive(asked)
+    assert isinstance(request, SubscribeRequested)
+    assert not request.explicit
+
+
+def test_nobody_acknowledges_before_it_is_let_in() -> None:
+    assert isinstance(ServerProtocol().receive('{"action":"ack","id":"1"}'), Ignored)

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from bridge.errors import CredentialsRefused, RelayError
+from bridge.relay.frames import encode_webhook
 from bridge.relay.protocol import ClientProtocol
 from bridge.relay.resolver import Resolver
-from bridge.relay.session import Callbacks, Patience, Session
+from bridge.relay.session import DRAIN_BYTES, Callbacks, Patience, Session
 from bridge.relay.transport import Endpoint, MalformedMessage
 from bridge.secret import Secret
 from bridge.webhook import Webhook
@@ -36,6 +38,7 @@ class Ear:
             subscribed=lambda names: self.heard.append(f"subscribed {','.join(names)}"),
             webhook=self._webhook,
             bad_frame=lambda code, _reason, _data: self.heard.append(code),
+            acknowledged=lambda webhook_id: self.heard.append(f"acknowledged {webhook_id}"),
         )
 
     def _webhook(self, webhook: Webhook) -> None:
@@ -81,6 +84,62 @@ async def test_left_twice_it_ends_once(relay: ScriptedRelay) -> None:
     session.leave()
     await life
     await eventually(lambda: relay.close_codes == [1000])
+
+
+class Flood:
+    """A conversation that, once subscribed, sends and sends, and doesn't hear that it is closed."""
+
+    def __init__(self, relay: ScriptedRelay, frame: str) -> None:
+        self._relay = relay
+        self._frame = frame
+
+    async def converse(self, connection: ServerConnection) -> None:
+        conversation = asyncio.create_task(self._relay.converse(connection))
+        await eventually(lambda: connection in self._relay.subscribers)
+        transport = connection.transport
+        frames = self._compressed(connection) * 100
+        while not transport.is_closing():
+            if transport.get_write_buffer_size() < 1_000_000:
+                transport.write(frames)
+            await asyncio.sleep(0)
+        await asyncio.wait([conversation])
+
+    def _compressed(self, connection: ServerConnection) -> bytes:
+        """The frame as it looks once the compressor knows it: then it looks the same every time."""
+        protocol = connection.protocol
+        for _ in range(3):
+            protocol.send_text(self._frame.encode())
+            sent = b"".join(protocol.data_to_send())
+            connection.transport.write(sent)
+        assert len(sent) < len(self._frame) / 100
+        return sent
+
+
+async def test_a_relay_that_goes_on_sending_is_cut_off(relay: ScriptedRelay) -> None:
+    ear, size = Ear(), 200_000
+    frame = encode_webhook(a_webhook(1, body="x" * size))
+    relay.conversation = Flood(relay, frame).converse
+    session = session_of(relay, ear, max_frame=2 * size)
+    life = asyncio.create_task(session.run())
+    async with asyncio.timeout(5):
+        await eventually(lambda: "webhook 1" in ear.heard)
+        before = len(ear.heard)
+        session.leave()
+        await life
+    assert session.cut_off
+    assert len(ear.heard) - before <= DRAIN_BYTES // size + 1, "no more than the limit, and the frame at it"
+
+
+async def test_what_was_on_its_way_is_not_cut_off(relay: ScriptedRelay) -> None:
+    ear = Ear()
+    session = session_of(relay, ear)
+    life = asyncio.create_task(session.run())
+    await eventually(lambda: relay.subscribers)
+    await relay.send(*(a_webhook(number, body="x" * 50_000) for number in range(100)))
+    session.leave()
+    await life
+    assert ear.heard[2:] == [f"webhook {number}" for number in range(100)]
+    assert not session.cut_off
 
 
 async def test_refused_credentials_close_the_connection(relay: ScriptedRelay) -> None:

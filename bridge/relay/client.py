@@ -5,9 +5,8 @@ import logging
 import random
 import ssl as tls
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -18,45 +17,18 @@ from bridge.relay.protocol import DEFAULT_RELAY_URL, ClientProtocol
 from bridge.relay.quarantine import Quarantine
 from bridge.relay.resolver import Resolver
 from bridge.relay.session import Callbacks, Patience, Session
+from bridge.relay.state import RelayCounters, RelayState
 from bridge.relay.transport import Endpoint, MalformedMessage
 from bridge.secret import Secret
 from bridge.webhook import Webhook
+
+__all__ = ["RelayClient", "RelayCounters", "RelayState"]
 
 logger = logging.getLogger(__name__)
 
 MIB: Final = 1024 * 1024
 LOUD_CHANGES: Final = 6
 """Changes of state that are logged aloud until the connection was stable for a minute."""
-
-
-@dataclass(frozen=True, slots=True)
-class RelayState:
-    """What the connection is doing, for people and for status."""
-
-    name: str
-    """connecting, subscribed, unauthorized, down, held or closed."""
-    reason: str
-    """Why, where there is something to say. It holds no secret and no control character."""
-    since: float
-    """Unix time at which the name changed, in seconds."""
-    connects: int
-    """Connections opened so far."""
-    last_message_age: float | None
-    """Seconds since the relay's last message on this connection; None before the first."""
-    alarm: bool
-    """The relay keeps sending a message that can't be taken: not UTF-8, or over the limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class RelayCounters:
-    """What came from the relay since this client exists."""
-
-    connects: int
-    webhooks: int
-    bytes: int
-    """Of webhook bodies."""
-    bad_frames: Mapping[str, int]
-    """By the code of `FrameError`, and `ignored` for types and statuses that are not known."""
 
 
 class RelayClient:
@@ -77,6 +49,8 @@ class RelayClient:
         secret: its secret.
         buckets: names or IDs; None or empty means every bucket of the account.
         url: the relay's WebSocket; `wss://` certificates are always verified.
+        ack: ask the relay to send each webhook again on the next connection, until `accepted` was called for
+            it. A self-hosted relay does; others ignore it.
         max_frame: the largest message taken, in bytes. JSON escapes can make one six times its body.
         ssl: a TLS context of your own, for a private certificate authority.
         open_timeout: seconds for name, TCP, TLS and the handshake together.
@@ -101,6 +75,7 @@ class RelayClient:
         secret: str | Secret,
         buckets: Sequence[str] | None = None,
         url: str = DEFAULT_RELAY_URL,
+        ack: bool = False,
         max_frame: int = 16 * MIB,
         ssl: tls.SSLContext | None = None,
         # Timeouts
@@ -120,6 +95,8 @@ class RelayClient:
         self._key = key
         self._secret = secret if isinstance(secret, Secret) else Secret(secret)
         self._buckets = (buckets,) if isinstance(buckets, str) else tuple(buckets or ())
+        self._ack = ack
+        self._resume = ""
         self._endpoint = Endpoint(url, max_frame, ssl, ping_interval, ping_timeout, close_timeout)
         self._patience = Patience(open_timeout, subscribe_timeout, silence_timeout)
         self._resolver = Resolver()
@@ -139,7 +116,7 @@ class RelayClient:
         self._on_state = on_state
         self._name, self._reason, self._since = "connecting", "", time.time()
         self._changes = 0
-        self._connects = self._webhooks = self._bytes = 0
+        self._connects = self._webhooks = self._bytes = self._cut = 0
 
         # Iteration
         self._inbox = Inbox(buffer, buffer_bytes, self._consumer_is_slow, self.release)
@@ -167,6 +144,14 @@ class RelayClient:
             self._held = None
             self._wake.set()
 
+    def accepted(self, webhook_id: str) -> None:
+        """Somebody is responsible for the webhook with this ID: the relay need not send it again.
+
+        An ID that didn't come on this connection is nobody's; nothing happens then, or without `ack`.
+        """
+        if self._session is not None:
+            self._session.accepted(webhook_id)
+
     def reconnect_now(self) -> None:
         """Make the next attempt at once, where it is waited for."""
         self._wake.set()
@@ -181,7 +166,7 @@ class RelayClient:
     @property
     def counters(self) -> RelayCounters:
         """What came so far."""
-        return RelayCounters(self._connects, self._webhooks, self._bytes, self.quarantine.counts)
+        return RelayCounters(self._connects, self._webhooks, self._bytes, self.quarantine.counts, self._cut)
 
     async def subscribed(self) -> None:
         """Return once the relay confirmed the subscription; at once where it did."""
@@ -261,9 +246,9 @@ class RelayClient:
             self._bytes += len(webhook.raw)
             handler(webhook)
 
-        protocol = ClientProtocol(self._key, self._secret, self._buckets)
-        callbacks = Callbacks(self._opened, self._now_subscribed, take, self._bad_frame)
-        return Session(self._endpoint, self._resolver, protocol, self._patience, callbacks)
+        protocol = ClientProtocol(self._key, self._secret, self._buckets, ack=self._ack, resume=self._resume)
+        to = Callbacks(self._opened, self._now_subscribed, take, self._bad_frame, self._acknowledged)
+        return Session(self._endpoint, self._resolver, protocol, self._patience, to)
 
     async def _pause(self, delay: float) -> None:
         """Wait for the next attempt; less where something changed since the last one began."""
@@ -284,10 +269,16 @@ class RelayClient:
     def _now_subscribed(self, names: tuple[str, ...]) -> None:
         self._become("subscribed", ascii(", ".join(names)[:200])[1:-1])
 
+    def _acknowledged(self, webhook_id: str) -> None:
+        self._resume = webhook_id
+
     def _bad_frame(self, code: str, reason: str, data: str | bytes) -> None:
         self.quarantine.add(code, reason, data, time.monotonic())
 
     def _note_end(self, session: Session) -> None:
+        if session.cut_off:
+            self._cut += 1
+            self._log(logging.WARNING, "disconnected with more on its way than could be taken in")
         if session.subscribed_at is None:
             return
         seconds = time.monotonic() - session.subscribed_at
@@ -326,9 +317,11 @@ class RelayClient:
             self._on_state(self.state)
 
     def _report(self, name: str, reason: str) -> None:
-        """One line when an outage begins and one when it ends; a relay that flaps is soon left alone."""
+        """One line when an outage begins and one when it ends."""
         self._changes += 1
         level = logging.WARNING if name in ("down", "unauthorized") else logging.INFO
-        if self._changes > LOUD_CHANGES:
-            level = logging.DEBUG
-        logger.log(level, "relay: %s%s", name, f" ({reason})" if reason else "")
+        self._log(level, f"{name} ({reason})" if reason else name)
+
+    def _log(self, level: int, text: str) -> None:
+        """A relay that flaps is soon left alone."""
+        logger.log(level if self._changes <= LOUD_CHANGES else logging.DEBUG, "relay: %s", text)

@@ -5,14 +5,20 @@ service's pages): `bucked_id` is its spelling on the wire, headers map a name to
 body is always a string.
 """
 
+import base64
+import binascii
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from bridge.errors import FrameError
 from bridge.webhook import Webhook
+
+BASE64: Final = "base64"
+"""As `body_encoding` of a frame, which only a self-hosted relay sends, to clients that asked for it: `body`
+is in base64, since it is not UTF-8 and would be damaged as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,8 @@ class Status:
 
     status: str
     message: str = ""
+    ack: str = ""
+    """`explicit` where a relay, on `subscribed`, agrees to wait for acknowledgements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,9 @@ def decode_frame(data: str | bytes, received_at: float, *, late: bool = False) -
     if kind == "webhook":
         return _webhook(frame, received_at, late)
     if kind == "status":
-        return Status(text_field(frame, "status"), text_field(frame, "message"))
+        ack = frame.get("ack")
+        said = text_field(frame, "status"), text_field(frame, "message")
+        return Status(*said, ack if isinstance(ack, str) else "")
     return Unknown(kind)
 
 
@@ -152,10 +162,20 @@ def _webhook(frame: dict[str, Any], received_at: float, late: bool) -> Webhook:
         method=text_field(frame, "method"),
         query_string=text_field(frame, "query"),
         headers=_headers(_mapping(frame, "headers")),
-        raw=text_field(frame, "body").encode(),
+        raw=_body(frame),
         received_at=received_at,
         late=late,
     )
+
+
+def _body(frame: dict[str, Any]) -> bytes:
+    body = text_field(frame, "body").encode()
+    if frame.get("body_encoding") != BASE64:
+        return body
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error:
+        raise FrameError("bad-field", "body is not base64") from None
 
 
 def _mapping(frame: dict[str, Any], name: str) -> dict[str, Any]:

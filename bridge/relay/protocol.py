@@ -2,6 +2,15 @@
 
 The client authenticates, subscribes, and answers every `ping` with a `pong`; the server does nothing before
 a client authenticated. As documented for Webhook Relay's socket and as its official clients speak it.
+
+That socket has no acknowledgements. A self-hosted relay offers them: a client that says `"ack": "explicit"`
+with `subscribe`, and is told the same with `subscribed`, says `{"action": "ack", "id": …}` once it is
+responsible for the webhook with this ID and for all that came before it on this connection. What was not
+acknowledged comes again on the next connection; `"resume"` names the last one that was.
+
+Two more things are a self-hosted relay's: `"body_encoding": "base64"` asks for bodies that are not UTF-8 as
+they came, in frames that say the same; `"group": "name"` makes this connection one of several that share a
+stream, each webhook going to one of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +19,7 @@ from enum import Enum
 from typing import Any, Final
 
 from bridge.errors import FrameError
-from bridge.relay.frames import Status, Unknown, decode_frame, encode, parse_object, text_field
+from bridge.relay.frames import BASE64, Status, Unknown, decode_frame, encode, parse_object, text_field
 from bridge.secret import Secret
 from bridge.webhook import Webhook
 
@@ -19,6 +28,7 @@ DEFAULT_RELAY_URL: Final = "wss://my.webhookrelay.com/v1/socket"
 SHOWN: Final = 50
 """Characters of a peer's text that a reason repeats."""
 
+_EXPLICIT: Final = "explicit"
 _SUBSCRIBED_TO: Final = "subscribed to buckets: "
 _PONG: Final = encode({"action": "pong"})
 _PING: Final = encode({"type": "status", "status": "ping"})
@@ -36,6 +46,8 @@ class Subscribed:
     """The relay sends webhooks from now on, of the buckets that it names (it need not name any)."""
 
     names: tuple[str, ...]
+    explicit: bool = False
+    """Whether it waits for acknowledgements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,14 @@ class SubscribeRequested:
     """Names or IDs; None: every bucket."""
     extras: Mapping[str, Any]
     """Fields that the protocol doesn't have."""
+    explicit: bool = False
+    """Whether the client acknowledges webhooks."""
+    resume: str = ""
+    """ID of the last webhook that it acknowledged before; "" where it doesn't know."""
+    exact: bool = False
+    """Whether it wants bodies that are not UTF-8 in base64."""
+    group: str = ""
+    """Whose members share the webhooks; "" where it wants all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +95,15 @@ class PongReceived:
     """A client answers a ping."""
 
 
+@dataclass(frozen=True, slots=True)
+class AckReceived:
+    """A client is responsible for a webhook, and for all that it was sent before that."""
+
+    id: str
+
+
 ClientEvent = Webhook | Send | Subscribed | Refused | Ignored
-ServerEvent = AuthRequested | SubscribeRequested | PongReceived | Refused | Ignored
+ServerEvent = AuthRequested | SubscribeRequested | PongReceived | AckReceived | Refused | Ignored
 
 
 class ClientState(Enum):
@@ -100,13 +127,25 @@ _TRANSITIONS: Final = {
 
 
 class ClientProtocol:
-    """One connection's conversation, as the client sees it."""
+    """One connection's conversation, as the client sees it.
 
-    def __init__(self, key: str, secret: Secret, buckets: Sequence[str] | None) -> None:
+    Args:
+        key: the API key.
+        secret: its secret.
+        buckets: names or IDs; None or empty for all.
+        ack: whether to ask for explicit acknowledgements, and for bodies as they came.
+        resume: with those, ID of the last webhook that was acknowledged.
+    """
+
+    def __init__(
+        self, key: str, secret: Secret, buckets: Sequence[str] | None, *, ack: bool = False, resume: str = ""
+    ) -> None:
         self.state = ClientState.CONNECTING
         self._key = key
         self._secret = secret
         self._buckets = buckets
+        self._ack = ack
+        self._resume = resume
 
     def opened(self) -> str:
         """The text to send on a new connection. It holds the secret."""
@@ -141,14 +180,24 @@ class ClientProtocol:
             case ClientState.SUBSCRIBING:
                 return Send(self._subscribe())
             case ClientState.SUBSCRIBED:
-                return Subscribed(_bucket_names(frame.message))
+                return Subscribed(_bucket_names(frame.message), self._ack and frame.ack == _EXPLICIT)
             case _:
                 return Refused(frame.message)
 
     def _subscribe(self) -> str:
-        if not self._buckets:
-            return encode({"action": "subscribe"})
-        return encode({"action": "subscribe", "buckets": list(self._buckets)})
+        frame: dict[str, Any] = {"action": "subscribe"}
+        if self._buckets:
+            frame["buckets"] = list(self._buckets)
+        if self._ack:
+            frame |= {"ack": _EXPLICIT, "body_encoding": BASE64}
+        if self._ack and self._resume:
+            frame["resume"] = self._resume
+        return encode(frame)
+
+    @staticmethod
+    def acknowledge(webhook_id: str) -> str:
+        """The text that tells the relay of a webhook, and all before it, that it need not send them again."""
+        return encode({"action": "ack", "id": webhook_id})
 
 
 class ServerProtocol:
@@ -171,9 +220,11 @@ class ServerProtocol:
             case "subscribe" if not self._authenticated:
                 return Refused("authenticate before you subscribe")
             case "subscribe":
-                return SubscribeRequested(_buckets(frame.get("buckets")), _extras(frame))
+                return _subscription(frame)
             case "pong":
                 return PongReceived()
+            case "ack" if self._authenticated:
+                return AckReceived(text_field(frame, "id"))
             case _:
                 return Ignored(f"action {action[:SHOWN]!a}")
 
@@ -187,17 +238,37 @@ class ServerProtocol:
         self._authenticated = False
         return _status("unauthorized", message)
 
-    def subscribed(self, names: Sequence[str]) -> str:
-        """The answer to a subscription, with the names of its buckets."""
-        return _status("subscribed", _SUBSCRIBED_TO + ", ".join(names))
+    def subscribed(self, names: Sequence[str], to: SubscribeRequested | None = None) -> str:
+        """The answer to a subscription: the names of its buckets, and what is granted that it asked for."""
+        granted = {}
+        if to is not None:
+            said = {"ack": _EXPLICIT * to.explicit, "body_encoding": BASE64 * to.exact, "group": to.group}
+            granted = {name: value for name, value in said.items() if value}
+        return _status("subscribed", _SUBSCRIBED_TO + ", ".join(names), **granted)
 
     def ping(self) -> str:
         """The relay's own keepalive, sent beside WebSocket pings."""
         return _PING
 
 
-def _status(status: str, message: str) -> str:
-    return encode({"type": "status", "status": status, "message": message})
+def _status(status: str, message: str, **more: str) -> str:
+    return encode({"type": "status", "status": status, "message": message, **more})
+
+
+def _subscription(frame: Mapping[str, Any]) -> SubscribeRequested:
+    resume, group = (_text(frame.get(name)) for name in ("resume", "group"))
+    return SubscribeRequested(
+        _buckets(frame.get("buckets")),
+        _extras(frame),
+        explicit=frame.get("ack") == _EXPLICIT,
+        resume=resume,
+        exact=frame.get("body_encoding") == BASE64,
+        group=group,
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _bucket_names(message: str) -> tuple[str, ...]:
@@ -215,5 +286,5 @@ def _buckets(value: Any) -> tuple[str, ...] | None:
 
 
 def _extras(frame: Mapping[str, Any]) -> Mapping[str, Any]:
-    known = {"action", "key", "secret", "buckets"}
+    known = {"action", "key", "secret", "buckets", "ack", "resume", "body_encoding", "group"}
     return {name: value for name, value in frame.items() if name not in known}

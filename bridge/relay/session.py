@@ -6,16 +6,22 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Final
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from bridge.errors import CredentialsRefused, FrameError, RelayError
+from bridge.relay.ledger import Ledger
 from bridge.relay.protocol import ClientEvent, ClientProtocol, Ignored, Refused, Send, Subscribed
 from bridge.relay.resolver import Resolver
 from bridge.relay.transport import Endpoint, connection_ended, open_connection
 from bridge.webhook import Webhook
+
+ACKNOWLEDGE_SECONDS: Final = 0.02
+"""How long an acknowledgement waits for others to go with it."""
+DRAIN_BYTES: Final = 8 * 1024 * 1024
+"""Taken in after the goodbye. A relay that goes on sending must not fill the memory it is asked to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +36,15 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """Whom a session tells what; all are called from its reader, and never block."""
+    """Whom a session tells what; none may block."""
 
     opened: Callable[[], None]
     subscribed: Callable[[tuple[str, ...]], None]
     webhook: Callable[[Webhook], None]
     bad_frame: Callable[[str, str, str | bytes], None]
     """A code, a reason and the frame."""
+    acknowledged: Callable[[str], None]
+    """ID of the last webhook that the relay need not send again."""
 
 
 class Session:
@@ -58,15 +66,26 @@ class Session:
         self._limit: asyncio.Timeout | None = None
         self._leaving = False
         self._rearm_at = math.inf
+        self._ledger: Ledger | None = None
+        self._to_acknowledge = ""
+        self._may_acknowledge = asyncio.Event()
         self.subscribed_at: float | None = None
         """Monotonic time."""
         self.last_message: float | None = None
         """Monotonic time."""
+        self.cut_off = False
+        """More came after the goodbye than is taken in then: the rest is lost to this connection."""
 
     def leave(self) -> None:
         """End soon: at once while it opens, with a closing handshake later."""
         self._leaving = True
         self._limit_to(0.0)
+
+    def accepted(self, webhook_id: str) -> None:
+        """Acknowledge a webhook soon, where the relay waits for that and nothing before it is open."""
+        if self._ledger is not None and (last := self._ledger.accepted(webhook_id)):
+            self._to_acknowledge = last
+            self._may_acknowledge.set()
 
     async def run(self) -> None:
         """Live from beginning to end; returns only after `leave`.
@@ -103,6 +122,15 @@ class Session:
     async def _converse(self, connection: ClientConnection) -> None:
         """Talk until the relay ends it, falls silent, or we leave."""
         self._to.opened()
+        acknowledging = asyncio.create_task(self._acknowledge(connection), name="relay acknowledgements")
+        try:
+            await self._listen(connection)
+            await self._drain(connection)
+        finally:
+            acknowledging.cancel()
+            await asyncio.wait([acknowledging])
+
+    async def _listen(self, connection: ClientConnection) -> None:
         try:
             async with self._within(self._patience.subscribe) as self._limit:
                 await connection.send(self._protocol.opened())
@@ -110,44 +138,69 @@ class Session:
         except TimeoutError:
             if not self._leaving:
                 raise self._too_slow() from None
-            await self._drain(connection)
         finally:
             self._limit = None
 
+    async def _acknowledge(self, connection: ClientConnection) -> None:
+        """Tell the relay what it need not send again: the last of each burst stands for all of it."""
+        with suppress(ConnectionClosed):  # the reader says why
+            while True:
+                await self._may_acknowledge.wait()
+                await asyncio.sleep(ACKNOWLEDGE_SECONDS)
+                self._may_acknowledge.clear()
+                last = self._to_acknowledge
+                await connection.send(self._protocol.acknowledge(last))
+                self._to.acknowledged(last)
+
     async def _drain(self, connection: ClientConnection) -> None:
-        """Say goodbye, and take in what was on its way: nobody would send it again."""
+        """Say goodbye, and take in what was on its way, within a limit: nobody would send it again."""
         closing = asyncio.create_task(connection.close())
+        left = DRAIN_BYTES
         try:
             with suppress(ConnectionClosed):
-                await self._read(connection)
+                while left > 0:
+                    data = await connection.recv()
+                    self._take(data)
+                    left -= len(data)
+                self.cut_off = True
+                connection.transport.abort()
         finally:
             await closing
 
-    async def _read(self, connection: ClientConnection) -> NoReturn:
-        """Take in messages until the connection or the time is over: the path of every webhook."""
-        while True:
-            data = await connection.recv()
-            self._heard()
-            try:
-                event = self._protocol.receive(data, time.time())
-            except FrameError as error:
-                self._to.bad_frame(error.code, str(error), data)
-                continue
-            if isinstance(event, Webhook):
-                self._to.webhook(event)
-            elif isinstance(event, Ignored):
-                self._to.bad_frame("ignored", event.reason, data)
-            else:
+    async def _read(self, connection: ClientConnection) -> None:
+        """Take in messages until we leave or the connection or time is over: the path of every webhook."""
+        while not self._leaving:
+            event = self._take(await connection.recv())
+            if event is not None:
                 await self._react(event, connection)
+
+    def _take(self, data: str | bytes) -> ClientEvent | None:
+        """Hand over what it is for; what is left is for the conversation."""
+        self._heard()
+        try:
+            event = self._protocol.receive(data, time.time())
+        except FrameError as error:
+            self._to.bad_frame(error.code, str(error), data)
+            return None
+        if isinstance(event, Webhook):
+            if self._ledger is not None:
+                self._ledger.received(event.id)
+            self._to.webhook(event)
+            return None
+        if isinstance(event, Ignored):
+            self._to.bad_frame("ignored", event.reason, data)
+            return None
+        return event
 
     async def _react(self, event: ClientEvent, connection: ClientConnection) -> None:
         match event:
-            case Send(text) if not self._leaving:
+            case Send(text):
                 await connection.send(text)
             case Refused(message):
                 raise CredentialsRefused(f"the relay refused the credentials: {message[:200]!a}")
-            case Subscribed(names):
+            case Subscribed(names, explicit):
                 self.subscribed_at = self.last_message
+                self._ledger = Ledger() if explicit else None
                 self._rearm_at = 0.0
                 self._heard()
                 self._to.subscribed(names)

@@ -13,7 +13,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from bridge.config.model import ServiceSettings
-from bridge.message import Delivery, Failure, FailureKind, HttpRequest, Result
+from bridge.message import Answer, Delivered, Delivery, Failure, FailureKind, HttpRequest, Result
+from bridge.routing.reply import LARGEST_BODY, answer_of_response
 from bridge.targets.base import Listener, TargetState
 from bridge.targets.http_connector import make_connector, tls_context
 from bridge.targets.http_health import Health
@@ -23,8 +24,8 @@ from bridge.version import __version__
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0
-LONGEST_ANSWER = 64 * 1024
-"""Bytes of an answer that are read so that its connection can serve again."""
+LONGEST_ANSWER = LARGEST_BODY
+"""Bytes of an answer that are read so that its connection can serve again, or for the webhook's sender."""
 READ_BUFFER = 16 * 1024
 USER_AGENT = f"relay-bridge/{__version__}"
 
@@ -136,8 +137,11 @@ class HttpTarget:
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return judge_error(error, url, sent=trip.sent)
-        await _drain(response)
-        return judge_status(response.status, response.headers.get("Retry-After"), url, time.time())
+        answer = await _drain(response)
+        result = judge_status(response.status, response.headers.get("Retry-After"), url, time.time())
+        if delivery.answered is not None and _is_final(result):
+            delivery.answered(_passed_on(response, answer))
+        return result
 
     def _headers(self, request: HttpRequest) -> CIMultiDict[str]:
         headers = CIMultiDict(request.headers)
@@ -181,16 +185,34 @@ async def _mark_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, 
     context.trace_request_ctx.sent = True
 
 
-async def _drain(response: aiohttp.ClientResponse) -> None:
+async def _drain(response: aiohttp.ClientResponse) -> bytes | None:
     """Read a short answer to its end, so that its connection serves again; a longer one costs it.
 
     The status line is the answer: what happens to the body changes nothing.
+
+    Returns:
+        The body; None where it is longer, or was cut off.
     """
-    left = LONGEST_ANSWER
+    chunks, left = [], LONGEST_ANSWER
     try:
         while left > 0 and (chunk := await response.content.read(left)):
+            chunks.append(chunk)
             left -= len(chunk)
+        return b"".join(chunks) if left > 0 or response.content.at_eof() else None
     except (aiohttp.ClientError, OSError) as error:
         log.debug("an answer's body was cut off: %s", type(error).__name__)
+        return None
     finally:
         response.close()
+
+
+def _is_final(result: Result) -> bool:
+    """Whether this answer is the last word on a delivery, and not one that a repetition may change."""
+    return isinstance(result, Delivered) or result.kind is FailureKind.PERMANENT
+
+
+def _passed_on(response: aiohttp.ClientResponse, body: bytes | None) -> Answer | None:
+    """What the webhook's sender is answered; None where the body is not whole, or in a coding of its own."""
+    if body is None or response.headers.get("Content-Encoding", "identity") != "identity":
+        return None
+    return answer_of_response(response.status, response.headers.items(), body)

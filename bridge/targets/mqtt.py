@@ -14,6 +14,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from bridge.config.model import BrokerSettings
 from bridge.message import DELIVERED, Delivered, Delivery, Failure, FailureKind, MqttMessage, Result
 from bridge.targets.base import Listener, TargetState
+from bridge.targets.mqtt_answers import Answers, Request, Response
 from bridge.targets.mqtt_codes import RESULTS
 from bridge.targets.mqtt_ends import Ends, Suspect
 from bridge.targets.mqtt_publication import Limits, prepare
@@ -62,6 +63,9 @@ class MqttTarget:
         self._version5 = settings.protocol == "5"
         self._window = Window(settings.max_in_flight, version5=self._version5)
         self._limits = Limits()
+        self.answers = Answers(node)
+        self._subscribed = False
+        """To the answers, on this connection."""
         client_id = settings.client_id or f"relay-bridge-{node}-{settings.name}"
         self._session = MqttSession(settings, client_id, self)
         self._state = TargetState("connecting", since=time.time())
@@ -103,7 +107,12 @@ class MqttTarget:
         message = delivery.message
         if not isinstance(message, MqttMessage):
             raise TypeError("only MQTT messages are routed to a broker")
-        publication = prepare(delivery, message, self._limits, version5=self._version5, now=self._loop.time())
+        now, request = self._loop.time(), None
+        if delivery.answered is not None and self._version5:
+            request = self._request(delivery, now)
+        publication = prepare(
+            delivery, message, self._limits, version5=self._version5, now=now, request=request
+        )
         if isinstance(publication, Failure):
             self._loop.call_soon(self._finish, delivery, publication)
             return
@@ -117,6 +126,17 @@ class MqttTarget:
             self._unwritten.append((info, delivery))
         if not self.capacity():
             self._exhausted = True
+
+    def _request(self, delivery: Delivery, now: float) -> Request:
+        """What asks for an answer, which the broker hands on from now on."""
+        request = self.answers.ask(delivery, now)
+        self._subscribe()
+        return request
+
+    def _subscribe(self) -> None:
+        if not self._subscribed:
+            self._subscribed = True
+            self._session.subscribe(self.answers.filter)
 
     async def close(self, timeout: float) -> None:
         """Wait for what is in flight, disconnect, and fail the rest."""
@@ -151,6 +171,9 @@ class MqttTarget:
         self._head = None
         self._answered = False
         self._up_since = self._loop.time()
+        self._subscribed = False
+        if self.answers:
+            self._subscribe()
         self._become("up", "")
         self._offer()
 
@@ -162,11 +185,21 @@ class MqttTarget:
             if (delivery := self._in_flight.pop(mid, None)) is not None
         ]
         self._answered = True
+        if self.answers and self._session.up:
+            self._session.hurry()
         if any(isinstance(result, Failure) and result.kind is FailureKind.BUSY for _, result in results):
             self._window.busy()
         else:
             self._window.acknowledged(len(results))
         self._finish_all(results)
+
+    def responded(self, response: Response) -> None:
+        """An answer goes to who waits for it."""
+        self.answers.take(response, self._loop.time())
+
+    def unsubscribed(self, reason: str) -> None:
+        """Answers can't come; publications are not concerned."""
+        log.error("%s: answers can't be received: %s", self.name, reason)
 
     def written(self) -> None:
         """At QoS 0 that is all there is to wait for."""

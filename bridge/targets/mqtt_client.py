@@ -19,6 +19,9 @@ from bridge.targets.mqtt_socket import Stream
 SESSION_EXPIRY: Final = 3600
 """Seconds that a broker keeps what it knows of our QoS 2 publications after a connection is lost."""
 
+LARGEST_INCOMING: Final = 128 * 1024
+"""Bytes of a packet that a broker may send: answers are far shorter."""
+
 _SUCCESS: Final = ReasonCode(PacketTypes.PUBACK)
 _NOTHING: Final = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]  # paho leaves it so
 
@@ -58,6 +61,7 @@ class PahoClient(paho.Client):
         if self._version5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it so
             properties.SessionExpiryInterval = SESSION_EXPIRY
+            properties.MaximumPacketSize = LARGEST_INCOMING
             self.connect_async(
                 self._settings.host,
                 self._settings.port,

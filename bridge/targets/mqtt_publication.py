@@ -8,6 +8,7 @@ from typing import Final
 from paho.mqtt.properties import Properties
 
 from bridge.message import Delivery, Failure, FailureKind, MqttMessage
+from bridge.targets.mqtt_answers import Request
 
 _LONGEST_TEXT: Final = 1024
 """Characters of a property's text; the standard allows 65,535 bytes."""
@@ -57,7 +58,13 @@ class PackedProperties(Properties):
 
 
 def prepare(
-    delivery: Delivery, message: MqttMessage, limits: Limits, *, version5: bool, now: float
+    delivery: Delivery,
+    message: MqttMessage,
+    limits: Limits,
+    *,
+    version5: bool,
+    now: float,
+    request: Request | None = None,
 ) -> Publication | Failure:
     """What to send, or why the broker would never take it. `now` is on the monotonic clock."""
     topic, payload = message.topic, message.payload
@@ -66,7 +73,7 @@ def prepare(
     problem = topic_problem(topic)
     if problem is not None:
         return Failure(FailureKind.PERMANENT, "topic-invalid", problem)
-    properties = pack_properties(delivery, message, payload, now) if version5 else b""
+    properties = pack_properties(delivery, message, payload, now, request) if version5 else b""
     size = packet_size(topic, payload, properties)
     if size > limits.maximum_packet:
         reason = f"a packet of {size} bytes, and the broker takes {limits.maximum_packet}"
@@ -101,7 +108,9 @@ def packet_size(topic: str, payload: bytes, properties: bytes) -> int:
     return 1 + len(_variable(rest)) + rest
 
 
-def pack_properties(delivery: Delivery, message: MqttMessage, payload: bytes, now: float) -> bytes:
+def pack_properties(
+    delivery: Delivery, message: MqttMessage, payload: bytes, now: float, request: Request | None = None
+) -> bytes:
     """The PUBLISH properties (section 3.3.2.3), in the order in which paho writes them."""
     parts = []
     if _is_utf8(payload):
@@ -111,12 +120,21 @@ def pack_properties(delivery: Delivery, message: MqttMessage, payload: bytes, no
         parts.append(b"\x02" + seconds.to_bytes(4, "big"))
     if message.content_type:
         parts.append(b"\x03" + _text(message.content_type))
+    if request is not None:
+        length = len(request.correlation).to_bytes(2, "big")
+        parts.append(b"\x08" + _text(request.topic) + b"\x09" + length + request.correlation)
     webhook = delivery.webhook
     if webhook.id:
         parts.append(_user("id", webhook.id))
     parts.append(_origin(webhook.bucket, delivery.route, webhook.late))
     packed = b"".join(parts)
     return _variable(len(packed)) + packed
+
+
+def text_properties(content_type: str) -> PackedProperties:
+    """The PUBLISH properties of UTF-8 text that is no webhook's."""
+    packed = b"\x01\x01\x03" + _text(content_type)
+    return PackedProperties(_variable(len(packed)) + packed)
 
 
 @lru_cache(maxsize=256)

@@ -10,8 +10,10 @@ from typing import Any, Final, Protocol
 import paho.mqtt.client as paho
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from bridge.config.model import BrokerSettings
+from bridge.targets.mqtt_answers import Response
 from bridge.targets.mqtt_client import PahoClient
 from bridge.targets.mqtt_codes import NEEDS_A_PERSON, SESSION_TAKEN_OVER
 from bridge.targets.mqtt_publication import Limits, Publication
@@ -49,6 +51,12 @@ class Owner(Protocol):
     def acknowledged(self, codes: list[tuple[int, int]]) -> None:
         """(packet ID, reason code) of publications at QoS 1 and 2."""
 
+    def responded(self, response: Response) -> None:
+        """A message on a topic that was subscribed to."""
+
+    def unsubscribed(self, reason: str) -> None:
+        """The broker refused a subscription."""
+
     def written(self) -> None:
         """The system took what was to be written: publications at QoS 0 are on their way."""
 
@@ -84,14 +92,20 @@ class Backoff:
 class MqttSession:
     """Everything here runs on the event loop's thread; only a connection is opened elsewhere."""
 
-    def __init__(self, settings: BrokerSettings, client_id: str, owner: Owner) -> None:
+    def __init__(
+        self, settings: BrokerSettings, client_id: str, owner: Owner, will: Publication | None = None
+    ) -> None:
         self.up = False
         self._settings = settings
         self._owner = owner
         self._client = PahoClient(settings, client_id)
+        if will is not None:
+            self._client.will_set(will.topic, will.payload, will.qos, will.retain, will.properties)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_socket_close = self._on_socket_close
+        self._client.on_message = self._on_message
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_socket_register_write = self._on_register_write
         self._backoff = Backoff()
         self._established = False
@@ -127,6 +141,21 @@ class MqttSession:
             publication.retain,
             publication.properties,
         )
+
+    def subscribe(self, topic: str, *, retained: bool = False) -> None:
+        """Ask for what comes from now on, and for what is retained where that is wanted. Only while `up`.
+
+        It is written before what is published after it.
+        """
+        handling = (
+            SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if retained else SubscribeOptions.RETAIN_DO_NOT_SEND
+        )
+        self._client.subscribe(topic, options=SubscribeOptions(qos=1, retainHandling=handling))
+
+    def hurry(self) -> None:
+        """Keep the broker from holding back what it has to say next. Only while `up`."""
+        if self._socket is not None:
+            self._socket.confirm()
 
     def drop(self) -> None:
         """Forget what is in flight: paho won't resend it."""
@@ -259,6 +288,30 @@ class MqttSession:
         resumed = flags.session_present or not self._established or self._settings.protocol != "5"
         self._established = True
         self._owner.greeted(_limits(properties), resumed=resumed)
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        said = message.properties
+        self._owner.responded(
+            Response(
+                message.topic,
+                bytes(message.payload),
+                getattr(said, "CorrelationData", None),
+                getattr(said, "ContentType", None),
+                message.retain,
+            )
+        )
+
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _data: Any,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        for reason in reasons:
+            if reason.is_failure:
+                self._owner.unsubscribed(f"{reason}")
 
     def _on_disconnect(
         self,

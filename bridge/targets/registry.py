@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from bridge.config.model import BrokerSettings, ServiceSettings
 from bridge.targets.base import Listener, Target
@@ -18,7 +19,7 @@ CLOSE_SECONDS = 5.0
 class _Entry:
     settings: Settings
     target: Target
-    change: asyncio.Task[None]
+    start: asyncio.Task[None]
     """Starting it, after the target that it replaces was closed."""
 
 
@@ -29,7 +30,8 @@ class Registry:
         self._listener = listener
         self._node = node
         self._entries: dict[str, _Entry] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[str, asyncio.Task[None]] = {}
+        """Targets on their way out, by name: a broker takes one connection of a client ID."""
 
     def use(self, wanted: Mapping[str, Settings]) -> Mapping[str, Target]:
         """The targets for these settings by name; the unchanged ones keep their connections.
@@ -43,45 +45,62 @@ class Registry:
             if name not in self._entries or self._entries[name].settings != settings
         }
         for name, target in made.items():
-            start = self._start(target, self._entries.get(name))
-            task = asyncio.create_task(start, name=f"start {name}")
-            self._entries[name] = _Entry(wanted[name], target, task)
+            self._retire(name)
+            start = asyncio.create_task(self._start(target, self._closing.get(name)), name=f"start {name}")
+            start.add_done_callback(_tell_failure)
+            self._entries[name] = _Entry(wanted[name], target, start)
         return {name: self._entries[name].target for name in wanted}
 
     @staticmethod
-    async def _start(target: Target, replaced: _Entry | None) -> None:
+    async def _start(target: Target, replaced: asyncio.Task[None] | None) -> None:
         if replaced is not None:
-            await replaced.change
-            await replaced.target.close(CLOSE_SECONDS)
+            await asyncio.wait([replaced])
         await target.start()
 
     def drop(self, targets: list[Target]) -> None:
         """Close targets that nothing is owed to any more."""
         for target in targets:
-            entry = self._entries.pop(target.name, None)
-            if entry is not None:
-                task = asyncio.create_task(self._close(entry, CLOSE_SECONDS), name=f"close {target.name}")
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+            self._retire(target.name)
 
-    @staticmethod
-    async def _close(entry: _Entry, seconds: float) -> None:
-        await asyncio.wait([entry.change], timeout=seconds)
-        await entry.target.close(seconds)
+    def _retire(self, name: str) -> None:
+        """Close a target in the background, where there is one."""
+        entry = self._entries.pop(name, None)
+        if entry is None:
+            return
+        close = _close(entry, CLOSE_SECONDS, self._closing.get(name))
+        task = self._closing[name] = asyncio.create_task(close, name=f"close {name}")
+        task.add_done_callback(_tell_failure)
+        task.add_done_callback(partial(self._forget, name))
+
+    def _forget(self, name: str, closed: asyncio.Task[None]) -> None:
+        if self._closing.get(name) is closed:
+            del self._closing[name]
 
     async def close(self, seconds: float) -> None:
         """Close every target: what is in flight has `seconds` to finish."""
         entries = list(self._entries.values())
         self._entries.clear()
-        results = await asyncio.gather(
-            *(self._close(entry, seconds) for entry in entries), *self._closing, return_exceptions=True
-        )
-        for result in results:
-            if isinstance(result, Exception):
-                log.error("closing a target failed: %r", result)
+        closing = [asyncio.create_task(_close(entry, seconds), name="close") for entry in entries]
+        for task in closing:
+            task.add_done_callback(_tell_failure)
+        if closing or self._closing:
+            await asyncio.wait([*closing, *self._closing.values()])
 
     def __iter__(self) -> Iterator[Target]:
         return iter([entry.target for entry in self._entries.values()])
+
+
+async def _close(entry: _Entry, seconds: float, before: asyncio.Task[None] | None = None) -> None:
+    """Close a target, at once where it has not started yet, but not before its predecessor."""
+    entry.start.cancel()
+    await asyncio.wait([entry.start] if before is None else [entry.start, before])
+    await entry.target.close(seconds)
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    """A target that can't start or close is a bug, and must be loud."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s failed", task.get_name(), exc_info=error)
 
 
 def make_target(settings: Settings, listener: Listener, node: str) -> Target:
