@@ -35,6 +35,14 @@ class RouteCounts:
     matched: int = 0
     failed: int = 0
     """Webhooks for which its `when` could not be evaluated."""
+    rejected: int = 0
+    """Webhooks that its verifier refused."""
+    rejection: str = ""
+    """The last refusal: its code and reason."""
+    duplicates: int = 0
+    """Webhooks that matched, and of which everything was sent before."""
+    limited: int = 0
+    """Deliveries that had to wait for the route's rate, or are dead letters because of it."""
     delivered: int = 0
     dead: int = 0
 
@@ -45,7 +53,10 @@ class Counts:
 
     webhooks: int = 0
     duplicates: int = 0
+    """Webhooks that matched, and of which everything was sent before, by every route."""
     unmatched: int = 0
+    rejected: int = 0
+    """Webhooks that no route took and a verifier refused."""
     targets: dict[str, TargetCounts] = field(default_factory=dict)
     routes: dict[str, RouteCounts] = field(default_factory=dict)
 

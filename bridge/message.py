@@ -1,5 +1,6 @@
 """What a route makes of a webhook, rendered and ready for a target, and what became of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -33,6 +34,19 @@ class HttpRequest:
 
 
 Message = MqttMessage | HttpRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the sender of a webhook is answered."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+Answered = Callable[[Answer | None], None]
+"""Takes what a target answered; None: nothing that can be passed on."""
 
 
 class FailureKind(Enum):
@@ -106,3 +120,14 @@ class Delivery:
     """Delivered, dead, expired or evicted: nothing is owed any more."""
     journaled: bool = False
     """Handed to the journal (committed, or waiting in its queue)."""
+    identity: int | None = None
+    """Digest by which the same delivery is known when the relay sends its webhook again."""
+    dedupe: int | None = None
+    """Digest of the key by which its route deduplicates; free again if it comes to nothing."""
+    answered: Answered | None = None
+    """Where the sender waits for the target's answer: called with it, once or more often. Not journaled."""
+
+    @property
+    def digests(self) -> tuple[int, ...]:
+        """Those of the two that it has."""
+        return tuple(one for one in (self.identity, self.dedupe) if one is not None)

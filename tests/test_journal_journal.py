@@ -182,22 +182,32 @@ async def test_a_burial_cancels_an_insertion_that_waits(journal: Journal) -> Non
 # Deduplication and notes
 
 
-async def test_a_key_is_seen_from_its_removal_on(journal: Journal, path: Path) -> None:
-    one = delivery(1)
-    assert not await journal.seen("github", "id-1")
-    journal.remove(one, dedupe=("github", "id-1"))
-    assert await journal.seen("github", "id-1")
-    assert not await journal.seen("gitlab", "id-1")
-    await journal.flush()
+async def test_a_key_that_is_remembered_outlives_the_process(journal: Journal, path: Path) -> None:
+    journal.keys.add(1)
+    journal.remember([2, -(2**63)])
+    assert [key in journal.keys for key in (1, 2, -(2**63), 3)] == [True, True, True, False]
     journal = await reopened(journal, path)
-    assert await journal.seen("github", "id-1")
+    assert [key in journal.keys for key in (1, 2, -(2**63), 3)] == [False, True, True, False]
+    await journal.close()
+
+
+async def test_the_keys_of_what_is_owed_are_known_after_a_restart(journal: Journal, path: Path) -> None:
+    dead, owed, settled = (delivery(n, identity=n, dedupe=-n) for n in (1, 2, 3))
+    journal.add([dead, owed, settled])
+    journal.bury(dead, "http-400", "")
+    await journal.flush()
+    journal.remove(settled)
+    journal = await reopened(journal, path)
+    assert [key in journal.keys for key in (1, -1, 2, -2, 3, -3)] == [False, False, True, True, False, False]
+    [found] = await read(journal)
+    assert (found.identity, found.dedupe) == (2, -2)
     await journal.close()
 
 
 async def test_notes_and_keys_alone_hurry_nobody(journal: Journal) -> None:
     journal.put("cursor", b"1")
     journal.put("cursor", b"2")
-    journal.remove(delivery(1), dedupe=("a", "b"))
+    journal.remember([5])
     assert await journal.get("cursor") == b"2"
     journal.add([two := delivery(2)])
     journal.remove(two)
@@ -247,7 +257,7 @@ class AgainstModel(RuleBasedStateMachine):
         self.path = Path(self.folder.name) / "journal.db"
         self.owed: dict[int, Delivery] = {}
         self.dead: dict[int, str] = {}
-        self.keys: set[str] = set()
+        self.keys: set[int] = set()
         self.notes: dict[str, bytes] = {}
         self.start()
 
@@ -280,12 +290,13 @@ class AgainstModel(RuleBasedStateMachine):
         return self.owed[data.draw(st.sampled_from(sorted(self.owed)))]
 
     @precondition(lambda self: self.owed)
-    @rule(data=st.data(), key=st.none() | st.sampled_from(["k1", "k2"]))
-    def remove(self, data: st.DataObject, key: str | None) -> None:
+    @rule(data=st.data(), keys=st.lists(st.sampled_from([1, 2])))
+    def remove(self, data: st.DataObject, keys: list[int]) -> None:
         one = self.pick(data)
-        self.run(self.on_loop(self.journal.remove, one, dedupe=key and ("s", key)))
+        self.run(self.on_loop(self.journal.remember, keys))
+        self.run(self.on_loop(self.journal.remove, one))
         del self.owed[one.seq]
-        self.keys |= {key} if key else set()
+        self.keys |= set(keys)
 
     @precondition(lambda self: self.owed)
     @rule(data=st.data())
@@ -353,8 +364,8 @@ class AgainstModel(RuleBasedStateMachine):
         assert {letter.seq for letter in letters} == set(self.dead)
         for name in ("x", "y"):
             assert self.run(self.journal.get(name)) == self.notes.get(name)
-        for key in ("k1", "k2"):
-            assert self.run(self.journal.seen("s", key)) == (key in self.keys)
+        for key in (1, 2):
+            assert (key in self.journal.keys) == (key in self.keys)
 
     @rule()
     def lanes_add_up(self) -> None:

@@ -9,7 +9,8 @@ from bridge.journal.rows import (
     DamagedRow,
     decode_dead,
     decode_delivery,
-    decode_origin,
+    decode_digests,
+    decode_lane,
     decode_webhook,
     dedupe_digest,
     encode_dead,
@@ -40,6 +41,7 @@ webhooks = st.builds(
     received_at=st.floats(0, 1e11),
     late=st.booleans(),
 )
+digests = st.integers(-(2**63), 2**63 - 1)
 deliveries = st.builds(
     Delivery,
     seq=st.integers(0, 2**62),
@@ -55,6 +57,8 @@ deliveries = st.builds(
     not_before=st.floats(0, 1e9),
     size=st.integers(0, 2**40),
     journaled=st.just(value=True),
+    identity=st.none() | digests,
+    dedupe=st.none() | digests,
 )
 
 
@@ -136,9 +140,14 @@ def test_a_row_under_another_key_is_damaged() -> None:
         unseal(row, 1, "2")  # type: ignore[arg-type]  # a damaged column can hold any type
 
 
-def test_the_origin_is_readable_without_the_rest() -> None:
+def test_the_lane_is_readable_without_the_rest() -> None:
     record = encode_delivery(delivery(1, target="http:x", order_key=None, route="r"), clock())
-    assert decode_origin(record) == ("http:x", None, "r")
+    assert decode_lane(record) == ("http:x", None)
+
+
+@given(deliveries)
+def test_digests_are_readable_without_the_rest(one: Delivery) -> None:
+    assert decode_digests(encode_delivery(one, clock())) == list(one.digests)
 
 
 def test_lanes_and_keys_have_numbers_of_their_own() -> None:

@@ -72,7 +72,7 @@ def test_a_damaged_schema_is_found(db: sqlite3.Connection) -> None:
     migrate(db)
     verify(db)
     db.execute("PRAGMA writable_schema = ON")
-    db.execute("UPDATE sqlite_schema SET sql = replace(sql, 'digest', 'digesU') WHERE name = 'dedupe'")
+    db.execute("UPDATE sqlite_schema SET sql = replace(sql, 'record', 'recorU') WHERE name = 'dedupe'")
     with pytest.raises(JournalCorrupt, match="schema"):
         verify(db)
 

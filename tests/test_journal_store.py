@@ -1,5 +1,5 @@
-import itertools
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 
 from bridge.journal.batch import Batch
 from bridge.journal.deadletters import MAX_AGE, DeadFilter
+from bridge.journal.dedupe import LIMIT, PER_ROW
 from bridge.journal.deliveries import QUARANTINED
 from bridge.journal.store import DEAD_SHARE, SEQS_PER_SESSION, SHRINK_FREE, Store
 from bridge.message import Delivery
@@ -274,22 +275,37 @@ def test_a_transaction_that_fails_counts_nothing(desk: Desk) -> None:
 # Room
 
 
-def test_the_oldest_deliveries_of_all_lanes_make_room(desk: Desk) -> None:
+def test_the_oldest_deliveries_of_all_lanes_are_found_first(desk: Desk) -> None:
     desk.add(*(delivery(seq, order_key=f"key{seq % 3}", size=1000) for seq in range(1, 10)))
-    gone, _ = desk.keeper.attempt(Store.evict_oldest, 2500)
-    assert gone == [(1, "mqtt:home", "route"), (2, "mqtt:home", "route"), (3, "mqtt:home", "route")]
-    assert sorted(itertools.chain(*(desk.seqs(key=f"key{key}") for key in range(3)))) == list(range(4, 10))
-    assert desk.count("webhooks") == 6
+    first = desk.keeper.attempt(Store.oldest, 2500, 0)
+    assert [(one.seq, one.order_key) for one in first] == [(1, "key1"), (2, "key2"), (3, "key0")]
+    assert [one.seq for one in desk.keeper.attempt(Store.oldest, 2500, 3)] == [4, 5, 6]
+    assert desk.count("webhooks") == 9
 
 
 def test_over_its_limit_old_keys_go_first(make: Callable[..., Desk]) -> None:
     desk = make(300_000)
     batch = Batch()
-    batch.digests.extend(range(20_000))
+    batch.digests.extend(range(60_000))
     assert desk.commit(batch).bytes < 300_000
     kept = [digest for digest, _ in desk.keeper.attempt(Store.digests)]
-    assert kept == list(range(20_000 - len(kept), 20_000))
-    assert 0 < len(kept) < 20_000
+    assert kept == list(range(60_000 - len(kept), 60_000))
+    assert 0 < len(kept) < 60_000
+
+
+def test_damaged_keys_are_skipped(desk: Desk) -> None:
+    for digest in (1, 2, 3):
+        desk.commit(Batch(digests=deque([digest])))
+    desk.tamper("UPDATE dedupe SET record = x'00' WHERE id = 2")
+    assert [digest for digest, _ in desk.keeper.attempt(Store.digests)] == [1, 3]
+
+
+def test_only_the_last_keys_are_stored(desk: Desk) -> None:
+    for start in range(0, 2 * LIMIT, LIMIT // 4):
+        desk.commit(Batch(digests=deque(range(start, start + LIMIT // 4))))
+    kept = [digest for digest, _ in desk.keeper.attempt(Store.digests)]
+    assert kept == list(range(2 * LIMIT - len(kept), 2 * LIMIT))
+    assert LIMIT <= len(kept) < LIMIT + PER_ROW
 
 
 def test_keys_come_back_with_their_age(desk: Desk) -> None:

@@ -111,12 +111,14 @@ async def test_over_the_limit_it_says_so_and_again_when_there_is_room(tmp_path: 
     journal = await Journal.open(tmp_path / "journal.db", max_bytes=MIB)
     heard: list[str] = []
     journal.listen(on_full=heard.append, on_room=lambda: heard.append("room"))
-    journal.add([big(seq) for seq in range(1, 13)])
+    stored = [big(seq) for seq in range(1, 13)]
+    journal.add(stored)
     await journal.flush()
     assert "limit" in journal.full
     assert journal.size > MIB
-    gone = await journal.evict_oldest(300_000)
-    assert [seq for seq, _, _ in gone] == [1, 2, 3]
+    for one in stored[:3]:
+        journal.remove(one)
+    await journal.flush()
     assert not journal.full
     await eventually(lambda: len(heard) == 2)
     assert heard[1] == "room"
@@ -287,7 +289,7 @@ async def test_closing_commits_everything_and_ends_the_thread(tmp_path: Path) ->
     journal.add([delivery(seq) for seq in range(1, 500)])
     journal.put("note", b"1")
     await journal.close()
-    await eventually(lambda: set(threading.enumerate()) == before)
+    await eventually(lambda: set(threading.enumerate()) <= before)
     assert not beside(path, "-wal").exists()
     journal = await Journal.open(path, max_bytes=64 * MIB)
     assert await seqs(journal) == list(range(1, 500))

@@ -12,23 +12,30 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.counters import Counts
+from bridge.delivery.acceptance import Acceptance
+from bridge.delivery.commits import Commits
+from bridge.delivery.eviction import Eviction
 from bridge.delivery.lane import Lane
 from bridge.delivery.linger import Linger
-from bridge.delivery.outbox import Outbox
+from bridge.delivery.outbox import Outbox, memory_of
+from bridge.delivery.rates import Rates
+from bridge.delivery.receipts import Receipts
 from bridge.delivery.refill import Refill
+from bridge.delivery.repeats import Repeats
 from bridge.delivery.retry import Again, Retry, decide
+from bridge.delivery.settlement import Settlement
+from bridge.delivery.suspects import Suspects
+from bridge.delivery.witness import NOBODY, Witness
+from bridge.errors import JournalFull
+from bridge.journal.flights import Flights
 from bridge.journal.journal import Journal
-from bridge.message import Delivered, Delivery, Failure, FailureKind, MqttMessage, Result
+from bridge.message import Answered, Delivered, Delivery, Failure, FailureKind, Result
+from bridge.routing.rate import Rate
 from bridge.routing.table import Plan
 from bridge.targets.base import Target
 from bridge.webhook import Webhook
 
 log = logging.getLogger(__name__)
-
-OVERHEAD = 1200
-"""Bytes that a held delivery takes beside its bodies, measured on CPython 3.11."""
-UNRENDERED = MqttMessage("")
-"""What a dead letter holds whose message could not be rendered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +59,40 @@ class Dispatcher:
         *,
         limits: Limits | None = None,
         congested: Callable[[bool], None] = lambda _: None,
+        accepted: Callable[[str], None] = lambda _: None,
+        witness: Witness = NOBODY,
+        flights: Flights | None = None,
         rand: Callable[[], float] = random.random,
     ) -> None:
         self._journal = journal
         self._counts = counts
         self._limits = limits or Limits()
-        self._congested = congested
+        self._witness = witness
         self._random = rand
         self._loop = asyncio.get_running_loop()
-        self._linger = Linger(self._limits.linger, self._store)
-        self._refill = Refill(journal, loaded=self._loaded)
         self._outboxes: dict[str, Outbox] = {}
+        self._suspects = Suspects(flights or Flights(None))
+        self._refill = Refill(journal, loaded=self._loaded)
+        self._repeats = Repeats(journal)
+        self.receipts = Receipts(accepted)
+        self._settlement = Settlement(journal, counts, self._repeats, self.receipts, witness)
+        self._rates = Rates(counts)
+        self._acceptance = Acceptance(
+            counts, self._repeats, self._rates, self.receipts, self._settlement, witness
+        )
+        self._eviction = Eviction(journal, self._outboxes, self._settlement, self._refill, self._resume)
+        self._commits = Commits(
+            journal, self.receipts, self._eviction, self._limits.uncommitted_bytes, congested
+        )
+        self._linger = Linger(self._limits.linger, self._commits.store)
         self._wakes: dict[str, asyncio.TimerHandle] = {}
-        self._seq = 0
-        self._webhook_seq = 0
-        self._uncommitted = 0
-        self._uncommitted_bytes = 0
-        self._holding = False
         self._stopping = False
 
     # Start, reload and stop
 
     async def recover(self) -> int:
         """Take up what an earlier process still owed; the number of deliveries."""
-        self._seq = self._webhook_seq = await self._journal.next_seq()
+        self._acceptance.begin_at(await self._journal.next_seq())
         total = 0
         for summary in await self._journal.lanes():
             outbox = self._outbox(summary.target)
@@ -86,6 +103,10 @@ class Dispatcher:
             self._refill.want(outbox, lane)
         return total
 
+    def suspect(self, seqs: Iterable[int]) -> None:
+        """The last process died while it sent; these deliveries were in flight, and are still owed."""
+        self._suspects.accuse(seqs)
+
     def use(self, targets: Mapping[str, tuple[Target, Retry]]) -> None:
         """Send to these targets from now on; the ones no longer named finish what they are owed."""
         for outbox in self._outboxes.values():
@@ -94,6 +115,33 @@ class Dispatcher:
             outbox = self._outbox(name)
             outbox.target, outbox.retry = target, retry
             self._pump(outbox)
+
+    def pace(self, rates: Mapping[str, Rate]) -> None:
+        """Send for these routes no faster than so from now on."""
+        self._rates.use(rates)
+        now = self._loop.time()
+        for outbox in self._outboxes.values():
+            outbox.hurry(now)
+            self._pump(outbox)
+
+    def hold(self, target: str, *, paused: bool) -> bool:
+        """Send a target nothing more, or go on; False where there is no such target."""
+        outbox = self._outboxes.get(target)
+        if outbox is None:
+            return False
+        outbox.paused = paused
+        self._pump(outbox)
+        return True
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """Targets that an operator holds."""
+        return frozenset(name for name, outbox in self._outboxes.items() if outbox.paused)
+
+    def when_full(self, policy: str) -> None:
+        """What gives way at the journal's limit from now on: disconnect, drop_oldest or drop_newest."""
+        self._eviction.policy = policy
+        self._commits.check_room()
 
     def idle_targets(self) -> list[Target]:
         """Targets that no route names and nothing is owed to; they are forgotten, the caller closes them."""
@@ -110,7 +158,20 @@ class Dispatcher:
         self._stopping = True
         for handle in self._wakes.values():
             handle.cancel()
+        await self._eviction.close()
         await self._refill.close()
+        try:
+            await self.save()
+        except JournalFull as error:
+            log.error("%d deliveries could not be stored: %s", self.unsaved, error)  # noqa: TRY400  # known
+
+    async def save(self) -> None:
+        """Everything that is owed is durable when this returns.
+
+        Raises:
+            JournalFull: some of it is not.
+            JournalError: the journal failed.
+        """
         self._linger.flush()
         await self._journal.flush()
 
@@ -120,48 +181,50 @@ class Dispatcher:
 
     # The path
 
-    def accept(self, webhook: Webhook, plans: Sequence[Plan], generation: int) -> None:
-        """Take responsibility for a routed webhook: each plan becomes a delivery."""
-        self._webhook_seq += 1
-        touched = []
-        for plan in plans:
-            delivery = self._deliver(webhook, plan, generation)
-            if delivery is None:
-                continue
-            outbox = self._outbox(plan.target)
-            if self._admit(outbox, delivery):
-                touched.append(outbox)
-        for outbox in touched:
-            self._pump(outbox)
+    def accept(
+        self, webhook: Webhook, plans: Sequence[Plan], generation: int, answered: Answered | None = None
+    ) -> bool:
+        """Take responsibility for a routed webhook: each plan that is not a repeat becomes a delivery.
 
-    def _deliver(self, webhook: Webhook, plan: Plan, generation: int) -> Delivery | None:
-        self._seq += 1
-        self._counts.target(plan.target).accepted += 1
-        expire_after = plan.expire_after
-        delivery = Delivery(
-            seq=self._seq,
-            webhook_seq=self._webhook_seq,
-            webhook=webhook,
-            message=plan.message or UNRENDERED,
-            target=plan.target,
-            order_key=plan.order_key,
-            route=plan.route,
-            generation=generation,
-            deadline=None if expire_after is None else self._loop.time() + expire_after,
-        )
-        if plan.error is None:
-            return delivery
-        self._bury(delivery, "render", str(plan.error))
-        return None
+        Returns:
+            Whether `answered` will hear of the target's answer to the plan that is `asked`: not where
+            that is a repeat, or waits in the journal.
+        """
+        return self._take(self._acceptance.deliveries(webhook, plans, generation, answered))
+
+    def accept_missed(self, webhook: Webhook, plans: Sequence[Plan], generation: int) -> int:
+        """As `accept`, of these plans those that this webhook was never accepted for; how many."""
+        missed = self._acceptance.missed(webhook, plans, generation, again=False)
+        self._take(missed)
+        return len(missed)
+
+    def accept_again(self, webhook: Webhook, plans: Sequence[Plan], generation: int) -> int:
+        """As `accept_missed`, for what came to nothing: a dead letter is no repeat."""
+        again = self._acceptance.missed(webhook, plans, generation, again=True)
+        self._take(again)
+        return len(again)
+
+    def _take(self, deliveries: Sequence[Delivery]) -> bool:
+        """Whether one is held in memory whose answer is waited for."""
+        asked = False
+        outboxes = {}
+        for delivery in deliveries:
+            outboxes[delivery.target] = outbox = self._outbox(delivery.target)
+            if self._admit(outbox, delivery) and delivery.answered is not None:
+                asked = True
+        for outbox in outboxes.values():
+            self._pump(outbox)
+        return asked
 
     def _admit(self, outbox: Outbox, delivery: Delivery) -> bool:
         """Hold a delivery in memory, or in the journal only; whether it is held."""
-        delivery.size = _size(delivery)
+        delivery.size = memory_of(delivery)
         lane = outbox.lane(delivery.order_key)
-        if lane.stored or not outbox.has_room(lane, delivery.size, self._share()):
+        stores_first = lane.stored or self._suspects.alarmed
+        if stores_first or not outbox.has_room(lane, delivery.size, self._share()):
             lane.stored += 1
             self._refill.want(outbox, lane)
-            self._store([delivery])
+            self._commits.store([delivery])
             return False
         outbox.push(lane, delivery)
         self._linger.watch(delivery)
@@ -175,7 +238,7 @@ class Dispatcher:
         if self._stopping:
             return
         wakes = outbox.send(self._loop.time())
-        if outbox.starving:
+        if outbox.starving and not self._eviction.reads:
             self._refill.feed(outbox, self._share())
         handle = self._wakes.get(outbox.name)
         if handle is not None and (wakes is None or handle.when() != wakes):
@@ -183,6 +246,10 @@ class Dispatcher:
             del self._wakes[outbox.name]
         if wakes is not None and outbox.name not in self._wakes:
             self._wakes[outbox.name] = self._loop.call_at(wakes, self._wake, outbox)
+
+    def _resume(self) -> None:
+        for outbox in self._outboxes.values():
+            self._pump(outbox)
 
     def _wake(self, outbox: Outbox) -> None:
         self._wakes.pop(outbox.name, None)
@@ -198,12 +265,12 @@ class Dispatcher:
 
     def finished(self, delivery: Delivery, result: Result) -> None:
         """A delivery that was sent has its result."""
+        self._suspects.landed(delivery.seq)
         outbox = self._outboxes[delivery.target]
         lane = outbox.lane(delivery.order_key)
         if isinstance(result, Delivered):
-            self._counts.target(delivery.target).delivered += 1
-            self._counts.route(delivery.route).delivered += 1
-            self._settle(outbox, lane, delivery)
+            self._settlement.delivered(delivery)
+            self._release(outbox, lane, delivery)
         else:
             self._failed(outbox, lane, delivery, result)
         self._refill.want(outbox, lane)
@@ -214,7 +281,7 @@ class Dispatcher:
     def _failed(self, outbox: Outbox, lane: Lane, delivery: Delivery, failure: Failure) -> None:
         verdict = decide(failure, delivery.attempts, outbox.retry, self._random)
         if not isinstance(verdict, Again):
-            self._bury(delivery, verdict.code, verdict.reason)
+            self._settlement.dead(delivery, verdict.code, verdict.reason)
             self._release(outbox, lane, delivery)
             return
         delivery.trouble = failure
@@ -227,66 +294,37 @@ class Dispatcher:
             if delivery.journaled:
                 self._journal.update(delivery)
         lane.again(delivery)
+        self._witness.delayed(delivery, failure)
 
     def _expired(self, delivery: Delivery, lane: Lane) -> None:
         outbox = self._outboxes[delivery.target]
         trouble = delivery.trouble
         if trouble is not None and trouble.kind is FailureKind.REFUSED:
             # Somebody should have changed something at the target: that belongs before people's eyes.
-            self._bury(delivery, trouble.code, f"expired while refused: {trouble.reason}")
-            self._release(outbox, lane, delivery)
+            self._settlement.dead(delivery, trouble.code, f"expired while refused: {trouble.reason}")
         else:
-            self._counts.target(delivery.target).expired += 1
-            self._settle(outbox, lane, delivery)
-
-    def _settle(self, outbox: Outbox, lane: Lane, delivery: Delivery) -> None:
-        delivery.done = True
-        if delivery.journaled:
-            self._journal.remove(delivery)
+            self._settlement.expired(delivery)
         self._release(outbox, lane, delivery)
-
-    def _bury(self, delivery: Delivery, code: str, reason: str) -> None:
-        delivery.done = True
-        self._counts.target(delivery.target).dead += 1
-        self._counts.route(delivery.route).dead += 1
-        self._journal.bury(delivery, code, reason)
 
     @staticmethod
     def _release(outbox: Outbox, lane: Lane, delivery: Delivery) -> None:
         lane.settle()
         outbox.release(delivery, lane)
 
-    # The journal's side
-
-    def _store(self, deliveries: Sequence[Delivery]) -> None:
-        self._uncommitted += len(deliveries)
-        self._uncommitted_bytes += sum(d.size for d in deliveries)
-        self._journal.add(deliveries, self._committed)
-        self.check_room()
-
-    def _committed(self, deliveries: Sequence[Delivery]) -> None:
-        self._uncommitted -= len(deliveries)
-        self._uncommitted_bytes -= sum(d.size for d in deliveries)
-        self.check_room()
-
-    def check_room(self) -> None:
-        """Hold the intake while the journal can't follow; release it when half of that is durable."""
-        limit = self._limits.uncommitted_bytes // 2 if self._holding else self._limits.uncommitted_bytes
-        holding = bool(self._journal.full) or self._uncommitted_bytes > limit
-        if holding != self._holding:
-            self._holding = holding
-            self._congested(holding)
-
     def _loaded(self, outbox: Outbox, lane: Lane, rows: Sequence[Delivery], missing: int) -> None:
         """Deliveries came back from the journal; `missing` ones did not, since they were damaged."""
         for delivery in rows:
-            delivery.size = _size(delivery)
+            delivery.size = memory_of(delivery)
             outbox.push(lane, delivery)
         lane.stored -= len(rows) + missing
         self._counts.target(outbox.name).dead += missing
         self._refill.want(outbox, lane)
         outbox.forget_if_empty(lane)
         self._pump(outbox)
+
+    def check_room(self) -> None:
+        """Hold the intake while the journal can't follow; release it when half of that is durable."""
+        self._commits.check_room()
 
     # For people
 
@@ -297,7 +335,7 @@ class Dispatcher:
     @property
     def unsaved(self) -> int:
         """Deliveries that a power cut would take now: neither delivered nor durable."""
-        return len(self._linger) + self._uncommitted
+        return len(self._linger) + len(self._commits) + self._journal.unburied
 
     def outboxes(self) -> Iterable[Outbox]:
         """Every outbox, for status."""
@@ -306,11 +344,5 @@ class Dispatcher:
     def _outbox(self, name: str) -> Outbox:
         outbox = self._outboxes.get(name)
         if outbox is None:
-            outbox = self._outboxes[name] = Outbox(name, self._expired)
+            outbox = self._outboxes[name] = Outbox(name, self._expired, self._suspects, self._rates)
         return outbox
-
-
-def _size(delivery: Delivery) -> int:
-    message = delivery.message
-    own = message.payload if isinstance(message, MqttMessage) else message.body
-    return OVERHEAD + len(delivery.webhook.raw) + len(own or b"")

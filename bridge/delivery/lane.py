@@ -104,6 +104,14 @@ class Lane:
         insort(self._failed, delivery, key=_by_seq)
         self._rejoin()
 
+    def hurry(self, now: float) -> bool:
+        """Let the head go that waits and has not failed; whether this is an ordered lane with such a head."""
+        head = next(iter(self._failed or self._queue), None)
+        if self.order_key is None or head is None or head.trouble is not None or head.not_before <= now:
+            return False
+        head.not_before = self.not_before = now
+        return True
+
     def _rejoin(self) -> None:
         if self.order_key is not None and self._failed and self.in_flight == 0:
             self.not_before = self._failed[0].not_before

@@ -77,6 +77,10 @@ class Clock:
             return self._opened + stored.left
         return self._opened + stored.deadline + offset - self._opened_at
 
+    def is_plausible(self) -> bool:
+        """Whether the wall clock is not behind what is known."""
+        return self.wall() >= self._high_water
+
     def news(self) -> tuple[float | None, float] | None:
         """(offset of the clocks, high-water mark) where they have to be recorded, else None."""
         wall = self.wall()

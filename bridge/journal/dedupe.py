@@ -1,6 +1,7 @@
 """Deduplication keys that were seen lately, as digests. Pure."""
 
-from collections.abc import Callable, Iterable
+import struct
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 LIMIT = 65_536
 """Keys; some 6 MiB when full."""
@@ -8,14 +9,34 @@ MAX_AGE = 7 * 86_400.0
 """Seconds."""
 
 
+PER_ROW = 400
+"""Keys: a row fits well into a page."""
+
+
+def portions(digests: Collection[int]) -> Iterator[list[int]]:
+    """Digests as the journal's rows hold them."""
+    every = list(digests)
+    return (every[start : start + PER_ROW] for start in range(0, len(every), PER_ROW))
+
+
+def encode(digests: Sequence[int]) -> bytes:
+    """Digests as bytes."""
+    return struct.pack(f">{len(digests)}q", *digests)
+
+
+def decode(content: bytes) -> tuple[int, ...]:
+    """Digests from `encode`."""
+    return struct.unpack(f">{len(content) // 8}q", content)
+
+
 class RecentKeys:
     """The last `LIMIT` keys, each for `MAX_AGE`."""
 
-    def __init__(self, known: Iterable[tuple[int, float]], *, monotonic: Callable[[], float]) -> None:
+    def __init__(self, known: Sequence[tuple[int, float]], *, monotonic: Callable[[], float]) -> None:
         """`known`: digests and their ages in seconds, oldest first."""
         self._monotonic = monotonic
         now = monotonic()
-        self._seen = {digest: now - age for digest, age in known}
+        self._seen = {digest: now - age for digest, age in known[-LIMIT:]}
 
     def add(self, digest: int) -> None:
         """Makes it the youngest, at the cost of the oldest."""
@@ -24,7 +45,11 @@ class RecentKeys:
         if len(self._seen) > LIMIT:
             del self._seen[next(iter(self._seen))]
 
-    def __contains__(self, digest: int) -> bool:
-        """Whether it was added and isn't too old."""
-        seen = self._seen.get(digest)
+    def discard(self, digest: int) -> None:
+        """Forgets it."""
+        self._seen.pop(digest, None)
+
+    def __contains__(self, digest: int | None) -> bool:
+        """Whether it was added and isn't too old; None never was."""
+        seen = None if digest is None else self._seen.get(digest)
         return seen is not None and self._monotonic() - seen < MAX_AGE

@@ -3,6 +3,7 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from bridge.journal.clock import Clock
@@ -11,7 +12,8 @@ from bridge.journal.rows import (
     DamagedRow,
     LaneSummary,
     decode_delivery,
-    decode_origin,
+    decode_digests,
+    decode_lane,
     encode_delivery,
     lane_number,
     seal,
@@ -23,6 +25,14 @@ from bridge.webhook import Webhook
 
 QUARANTINED = 100
 """Damaged rows that are kept for whoever wants to look."""
+
+MOST_OLDEST = 1000
+"""Of the oldest deliveries, at once."""
+
+_SELECT = (
+    "SELECT d.seq, d.lane, d.webhook, d.size, d.record, w.frame FROM deliveries AS d"
+    " LEFT JOIN webhooks AS w ON w.seq = d.webhook"
+)
 
 Damaged = list[int]
 """Seqs of rows whose checksum is wrong: the caller has them set aside."""
@@ -64,13 +74,20 @@ class Deliveries:
 
     def read(self, lane: int, after: int, max_bytes: int, limit: int) -> tuple[list[Delivery], bool, Damaged]:
         """A lane's deliveries by seq, whether the limits left some out, and the damaged."""
+        rows = self._db.execute(f"{_SELECT} WHERE d.lane = ? AND d.seq > ? ORDER BY d.seq", (lane, after))
+        return self._within(rows, max_bytes, limit)
+
+    def oldest(self, after: int, max_bytes: int) -> tuple[list[Delivery], Damaged]:
+        """The oldest deliveries of all lanes, and the damaged."""
+        rows = self._db.execute(f"{_SELECT} WHERE d.seq > ? ORDER BY d.seq", (after,))
+        found, _, damaged = self._within(rows, max_bytes, MOST_OLDEST)
+        return found, damaged
+
+    def _within(
+        self, rows: sqlite3.Cursor, max_bytes: int, limit: int
+    ) -> tuple[list[Delivery], bool, Damaged]:
         found: list[Delivery] = []
         damaged: Damaged = []
-        rows = self._db.execute(
-            "SELECT d.seq, d.lane, d.webhook, d.size, d.record, w.frame FROM deliveries AS d"
-            " LEFT JOIN webhooks AS w ON w.seq = d.webhook WHERE d.lane = ? AND d.seq > ? ORDER BY d.seq",
-            (lane, after),
-        )
         more = False
         for row in rows:
             if more := max_bytes <= 0 or len(found) >= limit:
@@ -81,6 +98,15 @@ class Deliveries:
             except DamagedRow:
                 damaged.append(row[0])
         return found, more, damaged
+
+    def find(self, seqs: Iterable[int]) -> list[Delivery]:
+        """Those that are there, and whole."""
+        found: list[Delivery] = []
+        for seq in seqs:
+            row = self._db.execute(f"{_SELECT} WHERE d.seq = ?", (seq,)).fetchone()
+            with suppress(DamagedRow):  # whoever reads its lane sets it aside
+                found += [self._delivery(row)] if row else []
+        return found
 
     def lanes(self) -> tuple[list[LaneSummary], Damaged]:
         """Every lane that has deliveries, and the damaged. Reads them all."""
@@ -94,27 +120,19 @@ class Deliveries:
                 damaged.append(seq)
                 continue
             if lane not in names:
-                names[lane] = decode_origin(content)[:2]
+                names[lane] = decode_lane(content)
                 sums[lane] = [0, 0, seq]
             sums[lane][0] += 1
             sums[lane][1] += size
         return [LaneSummary(*names[lane], *sums[lane]) for lane in names], damaged
 
-    def oldest(self, n_bytes: int) -> tuple[list[tuple[int, int, str, str]], Damaged]:
-        """(seq, webhook's seq, target, route) of the oldest that take `n_bytes` together, and the damaged."""
-        found: list[tuple[int, int, str, str]] = []
-        damaged: Damaged = []
+    def digests(self) -> list[int]:
+        """Deduplication keys of what is owed, in the order of acceptance. Reads every delivery."""
+        found: list[int] = []
         for seq, lane, webhook, size, record in self._db.execute("SELECT * FROM deliveries ORDER BY seq"):
-            if n_bytes <= 0:
-                break
-            try:
-                target, _, route = decode_origin(unseal(record, seq, lane, webhook, size))
-            except DamagedRow:
-                damaged.append(seq)
-                continue
-            found.append((seq, webhook, target, route))
-            n_bytes -= size
-        return found, damaged
+            with suppress(DamagedRow):  # whoever reads its lane sets it aside
+                found += decode_digests(unseal(record, seq, lane, webhook, size))
+        return found
 
     def quarantine(self, seqs: Damaged, at: float) -> None:
         """Sets damaged rows aside.

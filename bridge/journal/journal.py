@@ -2,27 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
-from bridge.errors import JournalError, JournalFull
+from bridge.errors import JournalError
 from bridge.journal.batch import Burial, Committed
 from bridge.journal.clock import Clock
-from bridge.journal.deadletters import DeadFilter
 from bridge.journal.dedupe import RecentKeys
 from bridge.journal.keeper import Keeper
-from bridge.journal.rows import DeadLetter, LaneSummary, dedupe_digest
+from bridge.journal.reading import Reading
 from bridge.journal.store import Store, Tally
-from bridge.journal.writer import Haste, Writer
+from bridge.journal.writer import ROOM, Haste, Writer
 from bridge.message import Delivery
-from bridge.webhook import Webhook
 
 MAINTENANCE = 60.0
 """Seconds."""
+MOST_REMOVALS = 64
+"""Removals that wait for company; a crash repeats about as many deliveries at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class JournalState:
     """Dead letters that were too old or too many."""
 
 
-class Journal:
+class Journal(Reading):
     """Deliveries that are owed, dead letters and a few notes. Used from the event loop that opened it.
 
     A delivery that is added and removed before the next commit is never written.
@@ -54,7 +53,7 @@ class Journal:
         self, writer: Writer, *, clock: Clock, recent: RecentKeys, tally: Tally, max_bytes: int
     ) -> None:
         """For `open`."""
-        self._writer = writer
+        super().__init__(writer)
         self._clock = clock
         self._recent = recent
         self._tally = tally
@@ -115,15 +114,8 @@ class Journal:
         if writer.haste < Haste.SOON:
             writer.hasten(Haste.SOON)
 
-    def remove(self, delivery: Delivery, *, dedupe: tuple[str, str] | None = None) -> None:
-        """Nothing is owed any more: delivered, expired or evicted. Nothing happens if it was never added.
-
-        Args:
-            delivery: the delivery.
-            dedupe: (scope, key) to be `seen` from now on, recorded in the same transaction.
-        """
-        if dedupe is not None:
-            self._remember(dedupe_digest(*dedupe))
+    def remove(self, delivery: Delivery) -> None:
+        """Nothing is owed any more: delivered, expired or evicted. Nothing happens if it was never added."""
         if not delivery.journaled:
             return
         delivery.journaled = False
@@ -133,8 +125,9 @@ class Journal:
             return
         writer.pending.updates.pop(delivery.seq, None)
         writer.pending.removes[delivery.seq] = delivery.webhook_seq
-        if writer.haste < Haste.LATER:
-            writer.hasten(Haste.LATER)
+        haste = Haste.LATER if len(writer.pending.removes) < MOST_REMOVALS else Haste.NOW
+        if writer.haste < haste:
+            writer.hasten(haste)
 
     def update(self, delivery: Delivery) -> None:
         """Its attempts or its back-off changed; nothing happens if it was never added."""
@@ -158,70 +151,24 @@ class Journal:
         delivery.journaled = False
         self._hasten(Haste.SOON)
 
-    async def read(
-        self, target: str, order_key: str | None, after_seq: int, max_bytes: int, limit: int
-    ) -> list[Delivery]:
-        """A lane's deliveries behind `after_seq`, in the order of their seqs; at least one if there is one.
+    async def convict(self, suspects: Sequence[int]) -> frozenset[int]:
+        """For the start: counts a death of the process against what was in flight then, by seq.
 
-        Sees all that was queued before the call, and may see what was queued during it. Damaged rows are
-        counted, set aside and skipped.
+        The third one makes a delivery a dead letter with the code `crash`. Writes only if there are suspects.
+
+        Returns:
+            Those that are still owed, and better sent one at a time: the others are innocent.
         """
-        await self._settle()
-        found, more = await self._writer.call(Store.read, target, order_key, after_seq, max_bytes, limit)
-        known = {one.seq: one for one in found}
-        batches = (self._writer.flying, self._writer.pending)
-        if not more:  # on a full disk, deliveries are in memory only
-            for one in chain.from_iterable(batch.adds.values() for batch in batches):
-                if one.seq > after_seq and (one.target, one.order_key) == (target, order_key):
-                    known.setdefault(one.seq, one)
-        owed = [one for seq, one in sorted(known.items()) if not any(batch.drops(seq) for batch in batches)]
-        return owed[:limit]
-
-    async def lanes(self) -> list[LaneSummary]:
-        """What each lane holds. Reads every delivery: for the start."""
-        await self._settle()
-        return await self._writer.call(Store.lanes)
-
-    async def next_seq(self) -> int:
-        """Greater than any seq that was ever used, dead letters and earlier sessions included."""
-        return await self._writer.call(Store.next_seq)
-
-    async def evict_oldest(self, n_bytes: int) -> list[tuple[int, str, str]]:
-        """Removes the oldest deliveries until `n_bytes` are gained: (seq, target, route) of each."""
-        await self._settle()
-        gone, usage = await self._writer.call(Store.evict_oldest, n_bytes)
+        if not suspects:
+            return frozenset()
+        owed, guilty, usage = await self._writer.call(Store.convict, suspects)
         self._writer.weigh(usage)
-        return gone
+        for one in guilty:
+            if one.dedupe is not None:
+                self._recent.discard(one.dedupe)
+        return owed
 
     # Dead letters
-
-    async def dead(
-        self,
-        *,
-        route: str | None = None,
-        target: str | None = None,
-        code: str | None = None,
-        before: float | None = None,
-        limit: int = 100,
-        after: int = 0,
-    ) -> list[DeadLetter]:
-        """Dead letters in the order of their IDs, behind the ID `after`; `before` is Unix time in seconds."""
-        await self._settle()
-        wanted = DeadFilter(route=route, target=target, code=code, before=before)
-        return await self._writer.call(Store.dead, wanted, limit, after)
-
-    async def dead_letter(self, letter_id: int) -> DeadLetter | None:
-        """One dead letter; None where there is none, or it is damaged."""
-        found = await self.exhume(letter_id)
-        return found and found[1]
-
-    async def exhume(self, letter_id: int) -> tuple[Webhook, DeadLetter] | None:
-        """A dead letter and its webhook for another try; None where there is none, or it is damaged.
-
-        It stays: `add` the new delivery and `flush`, then `discard` it, and a crash between loses nothing.
-        """
-        await self._settle()
-        return await self._writer.call(Store.exhume, letter_id)
 
     async def discard(self, ids: Sequence[int]) -> int:
         """Removes dead letters; how many there were."""
@@ -232,16 +179,26 @@ class Journal:
 
     # Deduplication and notes
 
-    async def seen(self, scope: str, key: str) -> bool:
-        """Whether `remove` recorded this key lately."""
-        return dedupe_digest(scope, key) in self._recent
+    @property
+    def clock(self) -> Clock:
+        """The clocks of this session, and what earlier ones knew of the time."""
+        return self._clock
 
-    async def get(self, key: str) -> bytes | None:
-        """What was `put` last; None where nothing was, or it is damaged."""
-        for batch in (self._writer.pending, self._writer.flying):
-            if key in batch.meta:
-                return batch.meta[key]
-        return await self._writer.call(Store.get, key)
+    @property
+    def keys(self) -> RecentKeys:
+        """The deduplication keys that are known; at the start, those of what is owed are among them.
+
+        What is only added here is forgotten with the process: `remember` is for what should outlive it.
+        """
+        return self._recent
+
+    def remember(self, digests: Iterable[int]) -> None:
+        """Keeps deduplication keys: written with the next commit, within half a minute, or by `flush`."""
+        pending = self._writer.pending.digests
+        for digest in digests:
+            self._recent.add(digest)
+            pending.append(digest)
+        self._hasten(Haste.LAZY)
 
     def put(self, key: str, value: bytes) -> None:
         """Keeps a note: written with the next commit, within half a minute, or by `flush`."""
@@ -254,6 +211,20 @@ class Journal:
     def size(self) -> int:
         """Bytes in use as of the last commit."""
         return self._writer.usage.bytes
+
+    @property
+    def excess(self) -> int:
+        """Bytes, with those queued, above the mark at which a full journal takes more.
+
+        Where it is full and this is 0, the disk has no room.
+        """
+        queued = sum(one.size for batch in self._batches for one in batch.adds.values())
+        return max(0, self._writer.usage.bytes + queued - int(self._max_bytes * ROOM))
+
+    @property
+    def unburied(self) -> int:
+        """Dead letters that are not durable yet."""
+        return len(self._writer.pending.burials) + len(self._writer.flying.burials)
 
     @property
     def full(self) -> str:
@@ -303,15 +274,6 @@ class Journal:
     def _hasten(self, haste: Haste) -> None:
         if self._writer.haste < haste:
             self._writer.hasten(haste)
-
-    def _remember(self, digest: int) -> None:
-        self._recent.add(digest)
-        self._writer.pending.digests.append(digest)
-        self._hasten(Haste.LAZY)
-
-    async def _settle(self) -> None:
-        with suppress(JournalFull):  # what isn't stored is still in `pending`
-            await self._writer.flush()
 
     async def _maintain(self) -> None:
         while not self.failed.done():

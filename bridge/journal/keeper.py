@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from bridge.crashpoint import crash_at
 from bridge.errors import JournalError, JournalFull
 from bridge.journal import files
 from bridge.journal.clock import Clock
@@ -106,6 +107,7 @@ class Keeper:
         """Closes and unlocks; the log is played into the database."""
         try:
             with translated():
+                crash_at("journal.before-checkpoint")
                 self._db.close()
         finally:
             os.close(self._lock)

@@ -45,6 +45,8 @@ class DeadLetter:
     at: float
     """Unix time of its end, in seconds."""
     size: int
+    identity: int | None = None
+    """Digest by which the delivery was known when its webhook came again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def encode_delivery(delivery: Delivery, clock: Clock) -> bytes:
         clock.session,
         delivery.not_before,
         life and [life.session, life.deadline, life.left],
+        [delivery.identity, delivery.dedupe],
     ]
     kind, content = _encode_message(delivery.message)
     return _join([*fields, kind, content is not None], content or b"")
@@ -156,7 +159,9 @@ def decode_delivery(
 ) -> Delivery:
     """A delivery from `encode_delivery`, its deadline on this process' clock."""
     fields, content = _split(record)
-    target, order_key, route, generation, attempts, session, not_before, life, kind, has_content = fields
+    target, order_key, route, generation, attempts, session, not_before, life, digests, kind, has_content = (
+        fields
+    )
     return Delivery(
         seq=seq,
         webhook_seq=webhook_seq,
@@ -171,13 +176,21 @@ def decode_delivery(
         not_before=not_before if session == clock.session else 0.0,
         size=size,
         journaled=True,
+        identity=digests[0],
+        dedupe=digests[1],
     )
 
 
-def decode_origin(record: bytes) -> tuple[str, str | None, str]:
-    """(target, order key, route) of a delivery's record."""
-    (target, order_key, route, *_), _ = _split(record)
-    return target, order_key, route
+def decode_lane(record: bytes) -> tuple[str, str | None]:
+    """(target, order key) of a delivery's record."""
+    (target, order_key, *_), _ = _split(record)
+    return target, order_key
+
+
+def decode_digests(record: bytes) -> list[int]:
+    """The digests of a delivery's record, those that it has."""
+    fields, _ = _split(record)
+    return [one for one in fields[8] if one is not None]
 
 
 def encode_dead(record: bytes, *, code: str, reason: str, at: float) -> bytes:
@@ -189,7 +202,7 @@ def decode_dead(content: bytes, *, letter_id: int, seq: int, webhook_seq: int, s
     """A dead letter from `encode_dead`."""
     (code, reason, at), record = _split(content)
     fields, body = _split(record)
-    target, order_key, route, generation, attempts, _, _, _, kind, has_body = fields
+    target, order_key, route, generation, attempts, _, _, _, digests, kind, has_body = fields
     message = _decode_message(kind, body if has_body else None)
     return DeadLetter(
         id=letter_id,
@@ -205,6 +218,7 @@ def decode_dead(content: bytes, *, letter_id: int, seq: int, webhook_seq: int, s
         reason=reason,
         at=at,
         size=size,
+        identity=digests[0],
     )
 
 

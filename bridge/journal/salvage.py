@@ -34,7 +34,7 @@ def salvage(damaged: Path, db: sqlite3.Connection) -> Salvaged:
         db.executemany("UPDATE webhooks SET refs = ? WHERE seq = ?", ((n, seq) for seq, n in refs.items()))
         db.execute("DELETE FROM webhooks WHERE refs = 0")
         _copy(db, "meta", _rows(old, "meta", "key, value"), refs)
-        _copy(db, "dedupe", _rows(old, "dedupe", "id, digest, at"), refs)
+        _copy(db, "dedupe", _rows(old, "dedupe", "id, at, record"), refs)
         _copy(db, "sessions", _rows(old, "sessions", "id, record"), refs)
     return Salvaged(deliveries, dead)
 

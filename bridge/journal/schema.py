@@ -30,7 +30,8 @@ MIGRATIONS: Sequence[Migration] = (
         """CREATE TABLE quarantine (
             id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, seq INTEGER NOT NULL,
             record BLOB, frame BLOB)""",
-        "CREATE TABLE dedupe (id INTEGER PRIMARY KEY, digest INTEGER NOT NULL, at REAL NOT NULL)",
+        # Many keys to a row, a sixth of the bytes of one each; `id` is the number of keys up to its end.
+        "CREATE TABLE dedupe (id INTEGER PRIMARY KEY, at REAL NOT NULL, record BLOB NOT NULL)",
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
         # One row per start of the process: what its monotonic clock means in wall-clock time.
         "CREATE TABLE sessions (id INTEGER PRIMARY KEY, record BLOB NOT NULL)",

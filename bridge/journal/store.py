@@ -2,10 +2,14 @@
 
 import logging
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+import orjson
+
+from bridge.crashpoint import crash_at
 from bridge.errors import JournalFull
 from bridge.journal import dedupe
 from bridge.journal.batch import Batch, Burial
@@ -15,7 +19,7 @@ from bridge.journal.deadletters import DeadFilter, DeadLetters
 from bridge.journal.deliveries import Damaged, Deliveries
 from bridge.journal.rows import DamagedRow, DeadLetter, LaneSummary, lane_number, seal, unseal
 from bridge.journal.sessions import write_clock
-from bridge.journal.webhooks import Webhooks
+from bridge.journal.webhooks import Webhooks, load_webhook
 from bridge.message import Delivery
 from bridge.webhook import Webhook
 
@@ -30,6 +34,12 @@ HIGHEST_SEQ = 1 << 62
 SHRINK_FREE = 8 * 1024 * 1024
 SHRINK_LIVE = 4 * 1024 * 1024
 """Bytes: the file is rewritten when it is mostly air and what remains is cheap to write."""
+
+
+DEATHS = "deaths"
+"""Key of the note that counts how often the process died with a delivery in flight."""
+FATAL = 3
+CONVICTED = "it was with its target each of three times that the process died"
 
 
 @dataclass(slots=True)
@@ -76,6 +86,7 @@ class Store:
             self._remember(batch.digests)
             self._put(batch.meta)
             news = write_clock(self._db, self.clock) if batch.grows else None
+            crash_at("journal.before-commit")
         if news:
             self.clock.recorded(news)
         return self.usage()
@@ -84,6 +95,7 @@ class Store:
         for burial in burials:
             one = burial.delivery
             stored = self._deliveries.detach(one.seq)
+            crash_at("journal.burying")
             buried = self._dead.put(burial)  # False where a commit that seemed to fail is repeated
             if buried and not stored:
                 self._webhooks.keep({one.webhook_seq: one.webhook}, {one.webhook_seq: 1})
@@ -93,11 +105,14 @@ class Store:
             self._tally.evicted_dead += self._dead.trim()
 
     def _remember(self, digests: Collection[int]) -> None:
-        if digests:
-            now = self.clock.now()
-            rows = ((digest, now) for digest in digests)
-            self._db.executemany("INSERT INTO dedupe (digest, at) VALUES (?, ?)", rows)
-            self._keep_digests(dedupe.LIMIT)
+        if not digests:
+            return
+        end = self._db.execute("SELECT max(id) FROM dedupe").fetchone()[0] or 0
+        for some in dedupe.portions(digests):
+            end += len(some)
+            row = end, self.clock.now(), seal(dedupe.encode(some), end)
+            self._db.execute("INSERT INTO dedupe (id, at, record) VALUES (?, ?, ?)", row)
+        self._keep_digests(dedupe.LIMIT)
 
     def _keep_digests(self, count: int) -> None:
         self._db.execute("DELETE FROM dedupe WHERE id <= (SELECT max(id) FROM dedupe) - ?", (count,))
@@ -105,6 +120,25 @@ class Store:
     def _put(self, meta: Mapping[str, bytes]) -> None:
         rows = ((key, seal(value)) for key, value in meta.items())
         self._db.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", rows)
+
+    def convict(self, suspects: Iterable[int]) -> tuple[frozenset[int], list[Delivery], Usage]:
+        """Counts a death of the process against deliveries, by seq; the third makes one a dead letter.
+
+        Returns:
+            Those that are owed and have a death to answer for, and the new dead letters.
+        """
+        deaths = Counter({int(seq): count for seq, count in orjson.loads(self.get(DEATHS) or b"{}").items()})
+        deaths.update(suspects)
+        stored = self._deliveries.find(deaths)
+        guilty = [one for one in stored if deaths[one.seq] >= FATAL]
+        rest = {one.seq: deaths[one.seq] for one in stored if one not in guilty}
+        at = self.clock.stamp()
+        batch = Batch(
+            burials={one.seq: Burial(one, "crash", CONVICTED, at) for one in guilty},
+            digests=deque(one.identity for one in guilty if one.identity is not None),
+            meta={DEATHS: orjson.dumps(rest, option=orjson.OPT_NON_STR_KEYS)},
+        )
+        return frozenset(rest), guilty, self.commit(batch)
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -136,6 +170,24 @@ class Store:
         self._quarantine(damaged)
         return found, more
 
+    def oldest(self, n_bytes: int, after: int) -> list[Delivery]:
+        """The oldest deliveries behind a seq that take `n_bytes` together."""
+        found, damaged = self._deliveries.oldest(after, n_bytes)
+        self._quarantine(damaged)
+        return found
+
+    def webhooks(self, after: int, n_bytes: int) -> list[tuple[int, Webhook]]:
+        """Webhooks by seq, behind a seq, that take `n_bytes` together; damaged ones are left out."""
+        found: list[tuple[int, Webhook]] = []
+        rows = self._db.execute("SELECT seq, frame FROM webhooks WHERE seq > ? ORDER BY seq", (after,))
+        for seq, frame in rows:
+            if n_bytes <= 0:
+                break
+            with suppress(DamagedRow):  # whoever reads its deliveries sets them aside
+                found.append((seq, load_webhook(frame, seq)))
+                n_bytes -= len(frame)
+        return found
+
     def lanes(self) -> list[LaneSummary]:
         """Every lane that has deliveries. Reads them all, so it is for the start."""
         found, damaged = self._deliveries.lanes()
@@ -152,13 +204,16 @@ class Store:
             return None
 
     def digests(self) -> list[tuple[int, float]]:
-        """Deduplication keys and their ages in seconds, oldest first."""
+        """Deduplication keys and their ages in seconds, oldest first; those of what is owed come last."""
         now = self.clock.now()
-        rows = self._db.execute(
-            "SELECT CAST(digest AS INTEGER), CAST(at AS REAL) FROM dedupe WHERE at > ? ORDER BY id",
+        recent: list[tuple[int, float]] = []
+        for end, at, record in self._db.execute(
+            "SELECT id, CAST(at AS REAL), record FROM dedupe WHERE at > ? ORDER BY id",
             (now - dedupe.MAX_AGE,),
-        )
-        return [(digest, max(0.0, now - at)) for digest, at in rows]
+        ):
+            with suppress(DamagedRow):  # a duplicate at most
+                recent += [(one, max(0.0, now - at)) for one in dedupe.decode(unseal(record, end))]
+        return recent + [(digest, 0.0) for digest in self._deliveries.digests()]
 
     def _quarantine(self, damaged: Damaged) -> None:
         if not damaged:
@@ -184,6 +239,16 @@ class Store:
         except DamagedRow:
             self._drop_dead([letter_id])
             return None
+
+    def exhume_all(self, ids: Iterable[int], n_bytes: int) -> dict[int, tuple[Webhook, DeadLetter] | None]:
+        """As `exhume`, for the first of these IDs that take `n_bytes` together."""
+        found: dict[int, tuple[Webhook, DeadLetter] | None] = {}
+        for one in ids:
+            if n_bytes <= 0:
+                break
+            letter = found[one] = self.exhume(one)
+            n_bytes -= letter[1].size if letter else 0
+        return found
 
     def discard(self, ids: Sequence[int]) -> tuple[int, Usage]:
         """Removes dead letters; how many there were."""
@@ -212,14 +277,6 @@ class Store:
         pages = self._db.execute("PRAGMA page_count").fetchone()[0]
         free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         return int(pages - free) * PAGE_SIZE
-
-    def evict_oldest(self, n_bytes: int) -> tuple[list[tuple[int, str, str]], Usage]:
-        """Removes the oldest deliveries until `n_bytes` are gained: (seq, target, route) of each."""
-        found, damaged = self._deliveries.oldest(n_bytes)
-        self._quarantine(damaged)
-        with self._change():
-            self._deliveries.remove((seq, webhook) for seq, webhook, _, _ in found)
-        return [(seq, target, route) for seq, _, target, route in found], self.usage()
 
     def maintain(self) -> Usage:
         """What is due now and then: old dead letters go, and a file that is mostly air shrinks."""

@@ -13,6 +13,7 @@ from enum import IntEnum
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
+from bridge.crashpoint import crash_at
 from bridge.errors import JournalError, JournalFull
 from bridge.journal.batch import Batch
 from bridge.journal.keeper import Keeper
@@ -184,6 +185,7 @@ class Writer:
             self._settle(batch, usage)
 
     def _settle(self, batch: Batch, usage: Usage) -> None:
+        crash_at("journal.after-commit")
         self.commits += bool(batch)
         self.weigh(usage)
         for deliveries, committed in batch.committed:
