@@ -8,11 +8,14 @@ async with Broker(tmp_path) as broker, Collector(broker.port, "home/#") as seen:
 import asyncio
 import itertools
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -26,14 +29,31 @@ from paho.mqtt.reasoncodes import ReasonCode
 from tests.support.waiting import eventually
 
 HOST = "127.0.0.1"
+WORKERS = 16
+"""Processes of one test run that never share a port."""
 _serial = itertools.count(1)
 
 
+def _ports() -> Iterator[int]:
+    """Those below the system's ports for clients, each worker's own, in an order of this process."""
+    system = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    clients = int(system.read_text().split()[0]) if system.exists() else 49_152
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+    ports = list(range(10_000 + worker, max(clients, 12_000), WORKERS))
+    random.shuffle(ports)
+    return itertools.cycle(ports)
+
+
+_free = _ports()
+
+
 def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody uses, and that stays free: the system gives no connection one of these."""
+    while True:
+        port = next(_free)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 class Broker:

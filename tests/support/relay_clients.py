@@ -1,8 +1,10 @@
 """Clients of a self-hosted relay, for tests."""
 
+import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -33,21 +35,37 @@ async def running(settings: Settings, port: int = 0) -> AsyncIterator[SelfHosted
         await relay.close()
 
 
+@asynccontextmanager
+async def interface(relay: SelfHostedRelay, token: Token = TOKEN) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of the HTTP interface with Basic credentials."""
+    credentials = base64.b64encode(f"{token.key}:{token.secret.reveal()}".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}"}
+    async with aiohttp.ClientSession(relay.url, headers=headers) as session:
+        yield session
+
+
 async def opened(relay: SelfHostedRelay, **options: Any) -> ClientConnection:
     """A connection that has said nothing yet."""
     return await connect(relay.socket_url, max_size=32 * 1024 * 1024, close_timeout=1, **options)
 
 
 async def subscribed(
-    relay: SelfHostedRelay, buckets: Sequence[str] | None = None, token: Token = TOKEN, **options: Any
+    relay: SelfHostedRelay,
+    buckets: Sequence[str] | None = None,
+    token: Token = TOKEN,
+    *,
+    wishes: Mapping[str, str] = MappingProxyType({}),
+    **options: Any,
 ) -> ClientConnection:
-    """A connection that is subscribed."""
+    """A connection that is subscribed, with the wishes of a self-hosted relay's client."""
     client = await opened(relay, **options)
     await say(client, {"action": "auth", "key": token.key, "secret": token.secret.reveal()})
     assert (await heard(client))["status"] == "authenticated"
     wanted = {} if buckets is None else {"buckets": list(buckets)}
-    await say(client, {"action": "subscribe", **wanted})
-    assert (await heard(client))["status"] == "subscribed"
+    await say(client, {"action": "subscribe", **wanted, **wishes})
+    answer = await heard(client)
+    assert answer["status"] == "subscribed"
+    assert wishes.items() <= answer.items()
     return client
 
 
