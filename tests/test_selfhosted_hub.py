@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bridge.selfhosted.counters import Counters
-from bridge.selfhosted.hub import Hub, Subscriber
+from bridge.selfhosted.history import Origin
+from bridge.selfhosted.hub import Hub
 from bridge.selfhosted.resources import Limits
+from bridge.selfhosted.subscriber import Subscriber
 from tests.support.relay_clients import OTHER, TOKEN
 
 ENOUGH = 1_000_000
@@ -40,7 +42,7 @@ def taken(subscriber: Subscriber) -> list[str]:
 
 
 def confirm(subscriber: Subscriber) -> None:
-    subscriber.confirmed = subscriber.written
+    subscriber.received(subscriber.handed, subscriber.written)
 
 
 def test_every_subscriber_of_a_bucket_gets_every_frame_in_order() -> None:
@@ -273,3 +275,85 @@ class ComingAndGoing(RuleBasedStateMachine):
 
 ComingAndGoing.TestCase.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
 test_coming_and_going = ComingAndGoing.TestCase
+
+
+# Subscribers that acknowledge
+
+
+def send(hub: Hub, bucket: str, *names: str) -> None:
+    for name in names:
+        hub.publish(bucket, name, Origin(id=name))
+
+
+def join_explicitly(hub: Hub, *buckets: str, resume: str = "") -> Subscriber:
+    return hub.subscribe(TOKEN, buckets, wake=lambda: None, cut=lambda: None, explicit=True, resume=resume)
+
+
+def test_what_was_written_and_not_acknowledged_comes_again() -> None:
+    hub = a_hub()
+    first = join_explicitly(hub, "a")
+    send(hub, "a", "1", "2", "3", "4")
+    assert taken(first) == ["1", "2", "3", "4"]
+    assert first.acknowledge("2")
+    assert not first.acknowledge("1")  # it was acknowledged with the second
+    assert not first.acknowledge("unknown")
+    hub.unsubscribe(first)
+    assert taken(join_explicitly(hub, "a")) == ["3", "4"]
+
+
+def test_a_subscriber_that_owes_too_many_acknowledgements_gets_no_more_until_it_pays() -> None:
+    woken: list[int] = []
+    hub = a_hub(unacknowledged=2)
+    subscriber = hub.subscribe(TOKEN, ["a"], wake=lambda: woken.append(1), cut=lambda: None, explicit=True)
+    send(hub, "a", "1", "2", "3")
+    assert [frame.origin.id for frame in subscriber.take(1)] == ["1"]
+    assert [frame.origin.id for frame in subscriber.take(1)] == ["2"]
+    assert subscriber.take(1) == []
+    before = len(woken)
+    assert subscriber.acknowledge("2")
+    assert len(woken) == before + 1
+    assert taken(subscriber) == ["3"]
+
+
+def test_of_several_connections_of_a_token_each_goes_on_where_it_was() -> None:
+    hub = a_hub()
+    ahead, behind = join_explicitly(hub, "a"), join_explicitly(hub, "a")
+    send(hub, "a", "1", "2", "3")
+    taken(ahead), taken(behind)
+    ahead.acknowledge("3")
+    behind.acknowledge("1")
+    hub.unsubscribe(ahead)
+    assert taken(join_explicitly(hub, "a", resume="3")) == []
+    assert taken(join_explicitly(hub, "a")) == ["2", "3"]
+
+
+def test_a_resume_does_not_count_for_a_bucket_where_nobody_was() -> None:
+    hub = a_hub()
+    first = join_explicitly(hub, "a")
+    send(hub, "b", "1")
+    send(hub, "a", "2")
+    taken(first)
+    first.acknowledge("2")
+    hub.unsubscribe(first)
+    assert taken(join_explicitly(hub, "a", "b", resume="2")) == ["1"]
+    assert taken(join_explicitly(hub, "a", resume="unknown")) == []
+
+
+def test_what_a_relay_knew_goes_on_after_its_restart() -> None:
+    clock = Clock()
+    hub = a_hub(clock, history_age=600.0)
+    first = join(hub, "a")
+    for name in "123":
+        hub.publish("a", name, Origin(id=name, created=5000.0))
+    taken(first)
+    first.confirmed = 2
+    readers = [(TOKEN, bucket, position) for _, bucket, position in hub.readers()]
+    frames = hub.history.after({"a": 0})
+    later = a_hub(clock, history_age=600.0)
+    later.restore(frames, readers, 7, wall=5000.0 + 300.0)
+    assert later.reached("a") == 2
+    assert later.publish("a", "4").position == 8
+    clock.now += 299.0
+    assert taken(join(later, "a")) == ["3", "4"]
+    clock.now += 2.0  # ten minutes since the first three came
+    assert taken(join(later, "a", token=OTHER)) == ["4"]

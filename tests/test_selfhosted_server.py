@@ -32,7 +32,7 @@ async def test_health_and_everything_else() -> None:
         async with http.get(f"{relay.url}/healthz") as answer:
             assert (answer.status, await answer.text()) == (200, "ok\n")
             assert "Server" not in answer.headers
-        async with http.get(f"{relay.url}/v1/buckets") as answer:
+        async with http.get(f"{relay.url}/v1/functions") as answer:
             assert answer.status == 404
 
 

@@ -344,3 +344,36 @@ async def test_a_lost_connection_is_noticed_at_once() -> None:
 
 def is_confirmed(hub: Any, position: int) -> bool:
     return all(one.confirmed >= position for some in hub._subscribers.values() for one in some)
+
+
+async def test_a_client_that_acknowledges_gets_again_what_it_did_not() -> None:
+    async with running(settings_of("a")) as relay:
+        client = await opened(relay)
+        await say(client, {"action": "auth", "key": TOKEN.key, "secret": TOKEN.secret.reveal()})
+        await heard(client)
+        await say(client, {"action": "subscribe", "ack": "explicit"})
+        assert (await heard(client))["ack"] == "explicit"
+        await post(relay, "a", "1", "2", "3")
+        frames = [await heard(client) for _ in range(3)]
+        await (await client.ping())  # it received them, as far as its WebSocket is concerned
+        await say(client, {"action": "ack", "id": frames[1]["meta"]["id"]})
+        await eventually(lambda: relay.hub.reached(Bucket.named("a").id) == 2)
+        await client.close()
+        await eventually(lambda: relay.subscribers == 0)
+        again = await subscribed(relay)
+        assert await bodies(again, 1) == ["3"]
+        await again.close()
+
+
+async def test_a_client_that_does_not_ask_is_told_nothing_of_acknowledgements() -> None:
+    async with running(settings_of("a")) as relay:
+        client = await opened(relay)
+        await say(client, {"action": "auth", "key": TOKEN.key, "secret": TOKEN.secret.reveal()})
+        await heard(client)
+        await say(client, {"action": "subscribe"})
+        assert set(await heard(client)) == {"type", "status", "message"}
+        await post(relay, "a", "1")
+        frame = await heard(client)
+        await say(client, {"action": "ack", "id": frame["meta"]["id"]})  # means nothing, and does no harm
+        await eventually(lambda: relay.hub.reached(Bucket.named("a").id) == 1)
+        await client.close()

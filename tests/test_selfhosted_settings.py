@@ -61,7 +61,10 @@ buckets:
       no: {id: input-1, status: 202, body: thanks, headers: {Content-Type: text/plain}}
     outputs:
       a: {destination: "https://example.org/x?y=1", internal: false}
-limits: {body: 64KiB, connections: 5, json_ping: 10s, history_age: 1m, history_bytes: 1MiB}
+limits:
+  {body: 64KiB, connections: 5, json_ping: 10s, history_age: 1m, history_bytes: 1MiB,
+   log_age: 168h, log_bytes: 1024MiB}
+state: /var/lib/relay
 """,
         PI="from the environment",
     )
@@ -77,6 +80,14 @@ limits: {body: 64KiB, connections: 5, json_ping: 10s, history_age: 1m, history_b
     limits = settings.limits
     assert (limits.body, limits.connections, limits.json_ping) == (65536, 5, 10.0)
     assert (limits.history_age, limits.history_bytes) == (60.0, 1024 * 1024)
+    assert (limits.log_age, limits.log_bytes) == (7 * 24 * 3600.0, 1024**3)
+    assert settings.state == Path("/var/lib/relay")
+
+
+def test_the_log_is_not_kept_anywhere_unless_a_folder_is_named() -> None:
+    assert parsed(SMALLEST).state is None
+    with pytest.raises(SettingsError, match="an absolute path is needed"):
+        parsed("state: here\n" + SMALLEST)
 
 
 def test_every_problem_is_named_with_its_place() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from bridge.selfhosted.resources import Bucket, Output
-from bridge.selfhosted.webhooks import canonical, frames_of, printable
+from bridge.selfhosted.webhooks import canonical, facts_of, frames_of, printable
 
 
 def frames(
@@ -14,17 +14,10 @@ def frames(
     body: bytes = b"",
     query: str = "",
 ) -> list[dict[str, Any]]:
-    texts = frames_of(
-        bucket,
-        bucket.inputs[0],
-        method="PUT",
-        path=path,
-        query=query,
-        headers=headers,
-        body=body,
-        now=0.0,
-    )
-    return [json.loads(one) for one in texts]
+    copies = frames_of(bucket, bucket.inputs[0], facts_of("PUT", path, query, headers, body), 0.0)
+    found = {one.id: json.loads(one.text) for one in copies if one.internal}
+    assert all(frame["meta"]["id"] == log_id for log_id, frame in found.items())
+    return list(found.values())
 
 
 def test_the_documented_shape() -> None:

@@ -1,4 +1,4 @@
-"""`relay-bridge relay`: the self-hosted relay."""
+"""`relay-bridge relay`: the self-hosted relay, and what it serves."""
 
 import asyncio
 import logging
@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
-from bridge.errors import BridgeError
+from bridge.cli.relay_resources import COMMANDS, RELAY_FILE
+from bridge.errors import BridgeError, Fault
 from bridge.logs import set_up_logging
+from bridge.selfhosted.reloader import Reloader
 from bridge.selfhosted.resources import Settings
 from bridge.selfhosted.server import SelfHostedRelay
-from bridge.selfhosted.settings import read_settings
+from bridge.selfhosted.settings import parse_listen, read_settings
 
 log = logging.getLogger(__name__)
 
@@ -19,34 +21,44 @@ log = logging.getLogger(__name__)
 class ListenFailed(BridgeError):
     """The address can't be listened on."""
 
+    fault = Fault.SYSTEM
 
-@click.command("relay")
+
+def _address(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> tuple[str | None, int | None]:
+    try:
+        return parse_listen(value) if value is not None else (None, None)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.group("relay", invoke_without_command=True)
 @click.option(
     "-c",
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("/etc/relay-bridge/relay.yaml"),
+    default=RELAY_FILE,
     show_default=True,
     help="The relay's settings file.",
 )
-@click.option("--listen", metavar="HOST:PORT", help="Listen here, instead of where the file says.")
-def command(config: Path, listen: str | None) -> None:
-    """Run the self-hosted relay until it is told to stop."""
-    set_up_logging("info")
-    host, port = _address(listen)
-    asyncio.run(_serve(read_settings(config), host, port))
+@click.option(
+    "--listen", metavar="HOST:PORT", callback=_address, help="Listen here, instead of where the file says."
+)
+@click.pass_context
+def command(context: click.Context, config: Path, listen: tuple[str | None, int | None]) -> None:
+    """Run the self-hosted relay until it is told to stop, or change what it serves."""
+    context.obj = config
+    if context.invoked_subcommand is None:
+        set_up_logging("info")
+        asyncio.run(_serve(config, read_settings(config), *listen))
 
 
-def _address(listen: str | None) -> tuple[str | None, int | None]:
-    if listen is None:
-        return None, None
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise click.BadParameter("HOST:PORT is expected, such as 127.0.0.1:8080", param_hint="--listen")
-    return host.strip("[]"), int(port)
+for one in COMMANDS:
+    command.add_command(one)
 
 
-async def _serve(settings: Settings, host: str | None, port: int | None) -> None:
+async def _serve(file: Path, settings: Settings, host: str | None, port: int | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -56,8 +68,10 @@ async def _serve(settings: Settings, host: str | None, port: int | None) -> None
         await relay.start()
     except OSError as error:
         raise ListenFailed(f"cannot listen: {error.strerror}") from error
-    for bucket in settings.buckets:
+    reloader = Reloader(relay, file, settings.state)
+    for bucket in relay.registry.catalog.buckets:
         for entry in bucket.inputs:
             log.info("bucket %s: %s/v1/webhooks/%s", bucket.name, relay.url, entry.id)
     await stop.wait()
+    reloader.close()
     await relay.close()

@@ -4,7 +4,7 @@ The protocol has no acknowledgement and no resume, so the relay decides what a s
 
 - Every frame has a position, a running number. A connection's position is the last frame that its peer is
   known to have received, because it answered a WebSocket ping that was sent after that frame. What was merely
-  written, or waits in a queue, doesn't count.
+  written, or waits in a queue, doesn't count. A client that acknowledges says itself what it received.
 - A connection is known by its token. On each bucket, a new connection starts after the lowest position among
   the connections of the same token: those that are open, and those that ended within the history's age. Where
   there are none, it starts with all that the history holds.
@@ -13,78 +13,22 @@ So a subscriber that restarts, changes its buckets, or returns while its dead co
 loses nothing of the last 10 minutes. It may get again what it received in the second before it went, or, with
 several connections of one token, what another one of them missed: receivers deduplicate on `meta.id`.
 Give each subscriber a token of its own.
+
+Connections that name the same group share their webhooks: see `bridge.selfhosted.group`.
 """
 
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Collection
-from typing import Final
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 
+from bridge.selfhosted.attendance import Attendance
 from bridge.selfhosted.counters import Counters
-from bridge.selfhosted.history import Frame, History
+from bridge.selfhosted.group import GROUP, Group
+from bridge.selfhosted.history import Frame, History, Origin
 from bridge.selfhosted.resources import Limits, Token
+from bridge.selfhosted.subscriber import Subscriber
 from bridge.selfhosted.wire import text_frame
-
-
-class Subscriber:
-    """One subscribed connection: what waits to be written to it, and how far it has got."""
-
-    def __init__(
-        self,
-        token: Token,
-        buckets: frozenset[str],
-        *,
-        backlog: Collection[Frame],
-        limits: Limits,
-        wake: Callable[[], None],
-        cut: Callable[[], None],
-    ) -> None:
-        self.token: Final = token
-        self.buckets: Final = buckets
-        self.written = 0
-        """Position of the last frame that was handed out for writing."""
-        self.confirmed = 0
-        """Position of the last frame that the peer is known to have received."""
-        self._limits = limits
-        self._wake = wake
-        self._cut = cut
-        self._is_cut = False
-        # Bounded by the history, and not the subscriber's fault: doesn't count towards its limit.
-        self._backlog = deque(backlog)
-        self._queue: deque[Frame] = deque()
-        self._queued_bytes = 0
-
-    def offer(self, frame: Frame) -> None:
-        """Queue a live frame; a subscriber that has no room for it is cut."""
-        if self._is_cut:
-            return
-        if self._queue and self._has_no_room(len(frame.wire)):
-            self._is_cut = True
-            self._queue.clear()
-            self._backlog.clear()
-            self._cut()
-            return
-        self._queue.append(frame)
-        self._queued_bytes += len(frame.wire)
-        self._wake()
-
-    def take(self, enough: int) -> list[Frame]:
-        """The next frames to write, about `enough` bytes of them; none where nothing waits."""
-        source = self._backlog or self._queue
-        batch: list[Frame] = []
-        size = 0
-        while source and size < enough:
-            batch.append(source.popleft())
-            size += len(batch[-1].wire)
-        if batch:
-            self.written = batch[-1].position
-        if source is self._queue:
-            self._queued_bytes -= size
-        return batch
-
-    def _has_no_room(self, size: int) -> bool:
-        too_many = len(self._queue) >= self._limits.queue_frames
-        return too_many or self._queued_bytes + size > self._limits.queue_bytes
 
 
 class Hub:
@@ -93,21 +37,93 @@ class Hub:
     def __init__(
         self, limits: Limits, counters: Counters, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.history = History(limits, time.time())
         self._limits = limits
         self._counters = counters
         self._clock = clock
         self._position = 0
-        self._history = History(limits)
+        self._reached: dict[str, int] = {}
         self._subscribers: defaultdict[str, set[Subscriber]] = defaultdict(set)
-        self._attendance: defaultdict[tuple[Token, str], _Attendance] = defaultdict(_Attendance)
+        self._attendance: defaultdict[tuple[Token, str], Attendance] = defaultdict(Attendance)
+        self._groups: dict[str, Group] = {}
+        """By GROUP and their name."""
+        self._shared: dict[Subscriber, Group] = {}
 
-    def publish(self, bucket_id: str, text: str) -> None:
-        """Send one frame's text to everybody who is subscribed to a bucket, now or in the next minutes."""
+    def publish(
+        self,
+        bucket_id: str,
+        text: str,
+        origin: Origin | None = None,
+        *,
+        exact: str = "",
+        internal: bool = True,
+    ) -> Frame:
+        """Send one frame's text to everybody who is subscribed to a bucket, now or in the next minutes.
+
+        Args:
+            bucket_id: of the bucket.
+            text: the frame that everybody understands.
+            origin: what the log says of it beside.
+            exact: the frame with its body in base64; "" where `text` has every byte of it.
+            internal: False for one that is merely remembered, since a public output gets it.
+        """
         self._position += 1
-        frame = Frame(self._position, self._clock(), bucket_id, text_frame(text))
-        self._history.add(frame)
-        for subscriber in self._subscribers[bucket_id]:
-            subscriber.offer(frame)
+        encoded = text_frame(exact) if exact else b""
+        frame = Frame(
+            self._position, self._clock(), bucket_id, text_frame(text), origin or Origin(), encoded, internal
+        )
+        self.history.add(frame)
+        if internal:
+            for subscriber in self._subscribers[bucket_id]:
+                subscriber.offer(frame)
+            for group in self._groups.values():
+                group.offer(frame)
+        return frame
+
+    def restore(
+        self, frames: Iterable[Frame], readers: Iterable[tuple[Token, str, int]], position: int, wall: float
+    ) -> None:
+        """Take up what a relay knew that ran before this one.
+
+        Args:
+            frames: of the last minutes, oldest first.
+            readers: how far each subscriber got, by its token and a bucket's ID.
+            position: the highest that was used.
+            wall: Unix time now, in seconds.
+        """
+        now = self._clock()
+        for frame in frames:
+            self.history.add(replace(frame, arrived=now - max(0.0, wall - frame.origin.created)))
+        for token, bucket_id, reached in readers:
+            if token.key.startswith(GROUP):
+                group = self._groups.setdefault(token.key, Group(self._limits))
+                group.left_at = now
+                group.open(bucket_id, self.history.after({bucket_id: reached}))
+            else:
+                self._attendance[token, bucket_id].left(reached, now)
+            self._reached[bucket_id] = max(reached, self._reached.get(bucket_id, 0))
+        self._position = max(position, self._position)
+
+    def readers(self) -> list[tuple[str, str, int]]:
+        """How far each subscriber got, those that left lately too: key of its token, bucket, position."""
+        single = [
+            (token.key, bucket_id, position)
+            for (token, bucket_id), attendance in self._attendance.items()
+            for position in attendance.positions()
+        ]
+        shared = [
+            (name, bucket_id, position)
+            for name, group in self._groups.items()
+            for bucket_id, position in group.positions(self._position)
+        ]
+        return sorted(single + shared)
+
+    def reached(self, bucket_id: str) -> int:
+        """Position of the last frame of a bucket that some subscriber received."""
+        present = [one.confirmed for one in self._subscribers[bucket_id]]
+        groups = [one for one in self._groups.values() if one.knows(bucket_id)]
+        shared = [one.position(bucket_id, self._position) for one in groups]
+        return max(self._reached.get(bucket_id, 0), *present, *shared, 0)
 
     def subscribe(
         self,
@@ -116,6 +132,10 @@ class Hub:
         *,
         wake: Callable[[], None],
         cut: Callable[[], None],
+        explicit: bool = False,
+        resume: str = "",
+        exact: bool = False,
+        group: str = "",
     ) -> Subscriber:
         """Add a subscriber, which has waiting for it what its token missed.
 
@@ -124,19 +144,26 @@ class Hub:
             bucket_ids: the buckets that it gets the webhooks of.
             wake: called when there is something to take.
             cut: called once when it took too little; it gets nothing any more and is to be closed.
+            explicit: whether it acknowledges.
+            resume: ID of the last frame that it acknowledged before; "" where it doesn't know.
+            exact: whether it wants bodies that are not UTF-8 in base64.
+            group: whose webhooks it shares; "" where it wants all of them.
         """
         now = self._clock()
-        self._history.expire(now)
-        since = now - self._limits.history_age
-        starts = {one: self._attendance[token, one].start(since) for one in bucket_ids}
+        self.history.expire(now)
+        starts = {} if group else self._starts(token, bucket_ids, resume, now)
         subscriber = Subscriber(
             token,
             frozenset(bucket_ids),
-            backlog=self._history.after(starts),
+            backlog=self.history.after(starts),
             limits=self._limits,
             wake=wake,
             cut=lambda: self._cut(cut),
+            explicit=explicit,
+            exact=exact,
         )
+        if group:
+            self._join(GROUP + group, subscriber, now)
         for bucket_id, start in starts.items():
             self._subscribers[bucket_id].add(subscriber)
             self._attendance[token, bucket_id].join(subscriber, start)
@@ -145,40 +172,32 @@ class Hub:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Remove a subscriber, and remember how far it got."""
         now = self._clock()
+        if (group := self._shared.pop(subscriber, None)) is not None:
+            group.leave(subscriber, now)
+            return
         for bucket_id in subscriber.buckets:
             self._subscribers[bucket_id].discard(subscriber)
+            self._reached[bucket_id] = max(subscriber.confirmed, self._reached.get(bucket_id, 0))
             self._attendance[subscriber.token, bucket_id].leave(subscriber, now)
+
+    def _starts(self, token: Token, bucket_ids: Collection[str], resume: str, now: float) -> dict[str, int]:
+        """The positions after which a new connection starts."""
+        since = now - self._limits.history_age
+        resumed = self.history.find(resume) if resume else None
+        at_least = resumed.position if resumed else 0
+        return {one: self._attendance[token, one].start(since, at_least) for one in bucket_ids}
+
+    def _join(self, name: str, member: Subscriber, now: float) -> None:
+        since = now - self._limits.history_age
+        gone = [one for one, group in self._groups.items() if group.is_deserted and group.left_at < since]
+        for one in gone:
+            del self._groups[one]
+        group = self._shared[member] = self._groups.setdefault(name, Group(self._limits))
+        for bucket_id in member.buckets:
+            if not group.knows(bucket_id):
+                group.open(bucket_id, self.history.after({bucket_id: 0}))
+        group.join(member)
 
     def _cut(self, tell: Callable[[], None]) -> None:
         self._counters.cut_subscribers += 1
         tell()
-
-
-class _Attendance:
-    """The connections of one token on one bucket: present ones, and those that left."""
-
-    def __init__(self) -> None:
-        self._present: dict[Subscriber, int] = {}
-        self._left: list[tuple[int, float]] = []
-
-    def start(self, since: float) -> int:
-        """The position after which a new connection starts; who left before `since` is forgotten."""
-        self._left = [(position, left_at) for position, left_at in self._left if left_at >= since]
-        present = [max(start, subscriber.confirmed) for subscriber, start in self._present.items()]
-        return min(present + [position for position, _ in self._left], default=0)
-
-    def join(self, subscriber: Subscriber, start: int) -> None:
-        """A connection is there; one that left is taken to be back.
-
-        Nobody can know which one. It starts where the one that is furthest behind left, and the one that is
-        furthest ahead is forgotten: so the others find their place too when they return.
-        """
-        if self._left:
-            self._left.remove(max(self._left))
-        self._present[subscriber] = start
-
-    def leave(self, subscriber: Subscriber, now: float) -> None:
-        """A connection is gone."""
-        start = self._present.pop(subscriber, None)
-        if start is not None:
-            self._left.append((max(start, subscriber.confirmed), now))

@@ -1,40 +1,68 @@
-"""The public endpoint `/v1/webhooks/{input ID}`: takes a request in, and gives the input's answer.
+"""Public requests for inputs: takes a request in, and gives the answer to it.
 
-A stranger can't find out which inputs exist: one that doesn't exist answers as one with the default settings.
+A stranger can't find out which inputs exist: one that doesn't exist answers as one with the default settings,
+and takes as long.
 """
 
 import asyncio
+import base64
+import binascii
+import hmac
 import logging
+import math
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
 from aiohttp import web
 from multidict import CIMultiDict
 
+from bridge.selfhosted.answers import Answer, Answers
+from bridge.selfhosted.catalog import Endpoint
 from bridge.selfhosted.counters import Counters
-from bridge.selfhosted.hub import Hub
-from bridge.selfhosted.resources import Bucket, Input, Settings
-from bridge.selfhosted.webhooks import frames_of, printable
+from bridge.selfhosted.history import Origin
+from bridge.selfhosted.publisher import Publisher
+from bridge.selfhosted.rates import Rates
+from bridge.selfhosted.registry import Registry
+from bridge.selfhosted.resources import ANY_OUTPUT, Auth, Input, Limits
+from bridge.selfhosted.rules import Facts
+from bridge.selfhosted.store import Store
+from bridge.selfhosted.template import fill
+from bridge.selfhosted.webhooks import Copy, facts_of, frames_of
 
 logger = logging.getLogger(__name__)
 
-PREFIX: Final = "/v1/webhooks/"
 _NOBODY: Final = Input("", "")
 
 
 class Inbound:
-    """Every public input."""
+    """Every public input. With a store, a sender has its answer when the webhook is on the disk."""
 
-    def __init__(self, settings: Settings, hub: Hub, counters: Counters) -> None:
-        self._limits = settings.limits
-        self._inputs = {entry.id: (bucket, entry) for bucket in settings.buckets for entry in bucket.inputs}
-        self._hub = hub
+    def __init__(
+        self,
+        registry: Registry,
+        limits: Limits,
+        counters: Counters,
+        store: Store | None,
+        answers: Answers,
+        publisher: Publisher,
+    ) -> None:
+        self._registry = registry
+        self._limits = limits
         self._counters = counters
+        self._store = store
+        self._answers = answers
+        self._publisher = publisher
+        self._rates = Rates()
         self._requests = 0
 
     async def handle(self, request: web.Request) -> web.Response:
         """One public request, with any method, path and query."""
+        # As it was sent: a path decoded and encoded again may be another one.
+        found = self._registry.catalog.endpoint(request.host, request.rel_url.raw_path)
+        if found is not None and (refusal := self._refusal(found, request)) is not None:
+            return refusal
         if self._requests >= self._limits.requests:
             return web.Response(status=503, headers={"Retry-After": "1"})
         self._requests += 1
@@ -48,7 +76,20 @@ class Inbound:
             return web.Response(status=413, text="too large\n")
         finally:
             self._requests -= 1
-        return self._answer(request, body)
+        return await (self._unknown(request) if found is None else self._answer(found, request, body))
+
+    def _refusal(self, found: Endpoint, request: web.Request) -> web.Response | None:
+        """What is said to a sender without credentials, or to one that sends too much."""
+        auth, entry = found.bucket.auth, found.entry
+        if auth is not None and not _admits(auth, request.headers.get("Authorization", "")):
+            self._counters.denied += 1
+            scheme = "Bearer" if auth.username is None else "Basic"
+            return web.Response(status=401, headers={"WWW-Authenticate": f'{scheme} realm="webhooks"'})
+        wait = self._rates.wait(entry.id, entry.rate, time.monotonic()) if entry.rate else 0.0
+        if wait:
+            self._counters.limited += 1
+            return web.Response(status=429, headers={"Retry-After": str(math.ceil(wait))})
+        return None
 
     async def _body(self, request: web.Request) -> bytes:
         """The body.
@@ -68,36 +109,71 @@ class Inbound:
     def _fits(self, body: bytes) -> bool:
         return len(orjson.dumps(body.decode("utf-8", "replace"))) <= self._limits.body_json
 
-    def _answer(self, request: web.Request, body: bytes) -> web.Response:
-        # As it was sent: a path decoded and encoded again may be another one.
-        input_id, _, rest = request.rel_url.raw_path.removeprefix(PREFIX).partition("/")
-        found = self._inputs.get(input_id)
-        if found is None:
-            self._counters.unknown_input += 1
-            logger.debug("webhook for an unknown input %a", input_id[:100])
-            return _static(_NOBODY)
-        self._counters.received += 1
-        bucket, entry = found
-        self._publish(request, bucket, entry, printable(f"/{rest}"), body)
-        return _static(entry)
+    async def _unknown(self, request: web.Request) -> web.Response:
+        self._counters.unknown_input += 1
+        logger.debug("webhook for an unknown input %a", request.rel_url.raw_path[:100])
+        if self._store is not None:
+            await asyncio.sleep(self._store.typical_wait)
+        return _static(_NOBODY)
 
-    def _publish(self, request: web.Request, bucket: Bucket, entry: Input, path: str, body: bytes) -> None:
-        frames = frames_of(
-            bucket,
-            entry,
-            method=request.method,
-            path=path,
-            query=printable(request.rel_url.raw_query_string),
-            headers=request.headers.items(),
-            body=body,
-            now=time.time(),
+    async def _answer(self, found: Endpoint, request: web.Request, body: bytes) -> web.Response:
+        self._counters.received += 1
+        entry = found.entry
+        query, headers = request.rel_url.raw_query_string, request.headers.items()
+        facts = facts_of(request.method, found.path, query, headers, body)
+        now = round(time.time(), 6)  # as the log shows it
+        copies = list(frames_of(found.bucket, entry, facts, now))
+        publishing = self._publisher.publish(
+            found.bucket.id, copies, Origin("", now, facts.path, request.remote or "")
         )
-        for text in frames:
-            self._hub.publish(bucket.id, text)
+        answer = None
+        if answering := _answering(entry, copies):
+            with self._answers.expected(answering) as future:
+                await publishing
+                answer = await self._answers.within(entry.timeout, future)
+        else:
+            await publishing
+        if answer is not None:
+            return _passed_on(answer)
+        return _templated(entry, facts, copies) if entry.template else _static(entry)
+
+
+def _admits(auth: Auth, header: str) -> bool:
+    """Whether a sender shows what its bucket asks for; takes the same time whatever differs."""
+    scheme, _, value = header.partition(" ")
+    shown = value.strip().encode("utf-8", "surrogateescape")
+    if auth.username is None:
+        return scheme.lower() == "bearer" and hmac.compare_digest(shown, auth.secret.reveal().encode())
+    try:
+        shown = base64.b64decode(shown, validate=True)
+    except binascii.Error:
+        return False
+    expected = f"{auth.username}:{auth.secret.reveal()}".encode()
+    return scheme.lower() == "basic" and hmac.compare_digest(shown, expected)
+
+
+def _answering(entry: Input, copies: Sequence[Copy]) -> list[str]:
+    """The log IDs of the frames whose receivers may answer."""
+    wanted = entry.response_from_output
+    return [one.id for one in copies if wanted is not None and wanted in (ANY_OUTPUT, one.output)]
+
+
+def _passed_on(answer: Answer) -> web.Response:
+    headers = CIMultiDict(answer.headers)
+    return web.Response(status=answer.status, body=answer.body or None, headers=headers)
 
 
 def _static(entry: Input) -> web.Response:
+    return _own(entry, entry.body)
+
+
+def _templated(entry: Input, facts: Facts, copies: Sequence[Copy]) -> web.Response:
+    content_type = CIMultiDict(entry.headers).get("Content-Type", "text/plain")
+    return _own(entry, fill(entry.body, facts, copies[0].id if copies else "", content_type))
+
+
+def _own(entry: Input, body: str) -> web.Response:
     headers = CIMultiDict(entry.headers)
-    if entry.body:
+    if body:
         headers.setdefault("Content-Type", "text/plain; charset=utf-8")
-    return web.Response(status=entry.status, body=entry.body.encode() or None, headers=headers)
+    return web.Response(status=entry.status, body=body.encode() or None, headers=headers)

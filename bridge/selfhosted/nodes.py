@@ -137,6 +137,19 @@ class Nodes:
             self.refuse(node, f"a whole number is needed, not {_kind(node)}")
         return lowest
 
+    def plain(self, node: yaml.Node) -> Any:
+        """A value made of texts, booleans, lists and mappings."""
+        if isinstance(node, yaml.MappingNode):
+            return {name: self.plain(value) for name, _, value in self.entries(node)}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.plain(one) for one in node.value]
+        match _kind(node):
+            case "true or false":
+                return self.boolean(node)
+            case "nothing":
+                return None
+        return self.text(node)
+
     def duration(self, node: yaml.Node, lowest: float, highest: float) -> float:
         """Seconds, written as `20ms`, `15s`, `5m` or `72h`."""
         return self._quantity(node, _DURATION, "a duration such as 30s or 10m", lowest, highest)

@@ -1,16 +1,38 @@
 """The self-hosted relay as a whole: one HTTP server with the public inputs and the subscribers' socket."""
 
 import logging
+import time
 from ipaddress import ip_address
 
+import orjson
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from bridge.selfhosted.answers import Answer, Answers
+from bridge.selfhosted.api import document
+from bridge.selfhosted.api.buckets import Buckets
+from bridge.selfhosted.api.changes import Changes
+from bridge.selfhosted.api.clients import Clients
+from bridge.selfhosted.api.door import Door, not_found_but
+from bridge.selfhosted.api.logs import Log, Logs, Recent
+from bridge.selfhosted.api.tokens import Tokens
+from bridge.selfhosted.catalog import PREFIX
 from bridge.selfhosted.counters import Counters
+from bridge.selfhosted.gate import Gate
+from bridge.selfhosted.group import GROUP
+from bridge.selfhosted.history import Outcome
 from bridge.selfhosted.hub import Hub
-from bridge.selfhosted.inbound import PREFIX, Inbound
-from bridge.selfhosted.resources import Settings, derived_id
+from bridge.selfhosted.idle import IdleConnections
+from bridge.selfhosted.inbound import Inbound
+from bridge.selfhosted.outbound import Outbound
+from bridge.selfhosted.publisher import Publisher
+from bridge.selfhosted.registry import Registry
+from bridge.selfhosted.resources import Settings, Token, derived_id
+from bridge.selfhosted.session import House
+from bridge.selfhosted.shelf import Shelf
 from bridge.selfhosted.sockets import Sockets
+from bridge.selfhosted.store import Store
+from bridge.selfhosted.wire import payload_of
 
 logger = logging.getLogger(__name__)
 _http_logger = logging.getLogger(f"{__name__}.http")
@@ -28,21 +50,32 @@ class SelfHostedRelay:
     def __init__(self, settings: Settings, *, host: str | None = None, port: int | None = None) -> None:
         self.counters = Counters()
         self.hub = Hub(settings.limits, self.counters)
+        self.registry = Registry(settings.tokens, settings.buckets, Shelf(settings.state))
+        self.answers = Answers(settings.limits, self.counters)
         self._settings = settings
         self._host = settings.host if host is None else host
         self._asked_port = settings.port if port is None else port
-        self._sockets: Sockets | None = None
+        self._gate = Gate(self.registry)
+        house = House(self.registry, self._gate, self.hub, settings.limits, self.counters)
+        self._sockets = Sockets(house)
+        self._outbound = Outbound(self.registry, settings.limits, self.counters, self._called)
+        self._idle = IdleConnections(settings.limits.idle, self.counters)
+        self._log: Log = Recent(self.hub.history)
         self._runner: web.AppRunner | None = None
+        self._store: Store | None = None
 
     async def start(self) -> None:
         """Start to listen.
 
         Raises:
             OSError: the address can't be used.
+            StoreError: the folder of the log can't.
+            ShelfError: what the interface made can't be read.
         """
-        self._sockets = Sockets(self._settings, self.hub, self.counters)
+        self.registry.read()
+        await self._restore()
         self._runner = web.AppRunner(
-            self._application(self._sockets),
+            self._application(),
             logger=_http_logger,
             access_log=None,
             # A body goes on as it came; nobody's gzip bomb is unpacked here.
@@ -52,6 +85,8 @@ class SelfHostedRelay:
             shutdown_timeout=self._settings.limits.stop,
         )
         await self._runner.setup()
+        if self._runner.server is not None:
+            self._idle.watch(self._runner.server)
         try:
             await web.TCPSite(self._runner, self._host or None, self._asked_port).start()
         except OSError:
@@ -63,12 +98,61 @@ class SelfHostedRelay:
     async def close(self) -> None:
         """Stop listening, let running requests finish, tell every subscriber, and close. Safe to repeat."""
         runner, self._runner = self._runner, None
-        if runner is None or self._sockets is None:
+        if runner is None:
             return
         for site in runner.sites:
             await site.stop()
+        await self._idle.close()
         await self._sockets.close()
         await runner.cleanup()
+        await self._outbound.close()
+        self._gate.close()
+        if self._store is not None:
+            await self._store.close()
+            self._store = None
+
+    def use(self, settings: Settings) -> None:
+        """Serve other declared tokens and buckets from now on. The rest of the settings needs a restart."""
+        now = self._settings
+        if (now.host, now.port, now.state, now.limits) != (
+            settings.host,
+            settings.port,
+            settings.state,
+            settings.limits,
+        ):
+            logger.warning("listen, state and limits are used when the relay is started again")
+        self.registry.declare(settings.tokens, settings.buckets)
+        self._sockets.reconcile()
+
+    def refresh(self) -> None:
+        """Take up what somebody else, such as the command line, made."""
+        self.registry.read()
+        self._sockets.reconcile()
+
+    async def _restore(self) -> None:
+        """Take up what the relay knew before it was restarted."""
+        if self._settings.state is None:
+            return
+        limits = self._settings.limits
+        self._log = self._store = await Store.open(self._settings.state, limits, self.counters)
+        frames, readers, position = await self._store.recent(limits)
+        known = [
+            (Token(key), bucket_id, reached)
+            for key, bucket_id, reached in readers
+            if key.startswith(GROUP) or self.registry.catalog.token(key) is not None
+        ]
+        self.hub.restore(frames, known, position, time.time())
+        self._store.start(self.hub.readers)
+        for frame in frames:
+            if not frame.internal and frame.outcome is None:
+                meta = orjson.loads(payload_of(frame.wire))["meta"]
+                self._outbound.offer(frame, meta["output_name"])
+
+    def _called(self, log_id: str, outcome: Outcome, answer: Answer | None) -> None:
+        """A public output was called."""
+        self._log.note(log_id, outcome)
+        if answer is not None:
+            self.answers.give(log_id, answer)
 
     @property
     def port(self) -> int:
@@ -91,7 +175,14 @@ class SelfHostedRelay:
     @property
     def subscribers(self) -> int:
         """Connections that are subscribed now."""
-        return 0 if self._sockets is None else self._sockets.subscribers
+        return self._sockets.subscribers
+
+    @property
+    def operations(self) -> set[tuple[str, str]]:
+        """Method and path of everything under `/v1/` but the inputs."""
+        routes = () if self._runner is None else self._runner.app.router.routes()
+        found = ((one.method, one.resource.canonical) for one in routes if one.resource is not None)
+        return {one for one in found if one[1].startswith("/v1/") and not one[1].startswith(PREFIX)}
 
     def webhook_url(self, bucket: str) -> str:
         """The public URL of a bucket's first input.
@@ -99,19 +190,35 @@ class SelfHostedRelay:
         Raises:
             LookupError: there is no such bucket, or it has no input.
         """
-        inputs = [one.inputs[0].id for one in self._settings.buckets if one.name == bucket and one.inputs]
-        if not inputs:
+        found = self.registry.catalog.bucket(bucket)
+        if found is None or not found.inputs:
             raise LookupError(bucket)
-        return f"{self.url}{PREFIX}{inputs[0]}"
+        return f"{self.url}{PREFIX}{found.inputs[0].id}"
 
-    def _application(self, sockets: Sockets) -> web.Application:
-        inbound = Inbound(self._settings, self.hub, self.counters)
-        app = web.Application(client_max_size=self._settings.limits.body)
-        app.router.add_route("*", PREFIX + "{rest:.*}", inbound.handle)
-        app.router.add_get("/v1/socket", sockets.handle, allow_head=False)
+    def _application(self) -> web.Application:
+        limits = self._settings.limits
+        publisher = Publisher(self.hub, self._store, self._outbound)
+        inbound = Inbound(self.registry, limits, self.counters, self._store, self.answers, publisher)
+        elsewhere = not_found_but(inbound.handle)
+        app = web.Application(client_max_size=limits.body, middlewares=[self._idle.middleware, elsewhere])
+        app.router.add_get("/v1/socket", self._sockets.handle, allow_head=False)
         app.router.add_get("/healthz", _healthy)
+        app.router.add_route("*", PREFIX + "{rest:.*}", inbound.handle)
+        self._add_interface(app.router, publisher)
         app.on_response_prepare.append(_say_no_version)
+        app.on_shutdown.append(self.answers.close)
         return app
+
+    def _add_interface(self, router: web.UrlDispatcher, publisher: Publisher) -> None:
+        """The HTTP interface."""
+        door = Door(self._gate, self.counters)
+        changes = Changes(self._sockets.reconcile)
+        limits = self._settings.limits
+        Logs(self.registry, limits, self._log, self.hub, self.answers, publisher).add_to(router, door)
+        Buckets(self.registry, changes).add_to(router, door)
+        Tokens(self.registry, changes).add_to(router, door)
+        Clients(self.registry, self._sockets).add_to(router, door)
+        router.add_get("/v1/openapi.json", document.serve)
 
     def _warn_if_exposed(self) -> None:
         guessable = [

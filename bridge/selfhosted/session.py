@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -11,6 +12,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from bridge.errors import FrameError
 from bridge.relay.protocol import (
+    AckReceived,
     AuthRequested,
     Refused,
     ServerEvent,
@@ -18,8 +20,13 @@ from bridge.relay.protocol import (
     SubscribeRequested,
 )
 from bridge.selfhosted.counters import Counters
-from bridge.selfhosted.hub import Hub, Subscriber
-from bridge.selfhosted.resources import KIB, Bucket, Limits, Settings, Token
+from bridge.selfhosted.gate import Gate, GateBusy
+from bridge.selfhosted.hashes import HashesUnavailable
+from bridge.selfhosted.history import Frame
+from bridge.selfhosted.hub import Hub
+from bridge.selfhosted.registry import Registry
+from bridge.selfhosted.resources import KIB, Bucket, Limits, Token
+from bridge.selfhosted.subscriber import Subscriber
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +48,17 @@ class Ending(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all conversations of a relay share."""
+
+    registry: Registry
+    gate: Gate
+    hub: Hub
+    limits: Limits
+    counters: Counters
+
+
 class Session:
     """The server's side of one connection."""
 
@@ -49,26 +67,39 @@ class Session:
         request: web.Request,
         socket: web.WebSocketResponse,
         writer: AbstractStreamWriter,
-        *,
-        settings: Settings,
-        hub: Hub,
-        counters: Counters,
+        house: House,
     ) -> None:
         self.subscriber: Subscriber | None = None
         """None until the client has subscribed."""
+        self.wanted: SubscribeRequested | None = None
+        """What it subscribed to."""
+        self.subscribed_at = 0.0
+        """Unix time in seconds."""
         self._request = request
         self._socket = socket
         self._writer = writer
-        self._settings = settings
-        self._limits: Limits = settings.limits
-        self._hub = hub
-        self._counters = counters
+        self._registry = house.registry
+        self._gate = house.gate
+        self._limits = house.limits
+        self._hub = house.hub
+        self._counters = house.counters
         self._protocol = ServerProtocol()
         self._wake = asyncio.Event()
         self._told: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        # The WebSocket ping that waits for its answer: what it asks about, and since when.
-        self._asked: int | None = None
+        # The WebSocket ping that waits for its answer: how many frames it asks about and the position of the
+        # last one, and since when.
+        self._asked: tuple[int, int] | None = None
         self._asked_at = time.monotonic()
+
+    @property
+    def address(self) -> str:
+        """Where the client is."""
+        return self._request.remote or ""
+
+    @property
+    def client_version(self) -> str:
+        """How it calls itself."""
+        return self._request.headers.get("User-Agent", "")[:200]
 
     def end(self, code: int, reason: str) -> None:
         """Have the conversation end soon; the first reason counts."""
@@ -98,9 +129,13 @@ class Session:
         try:
             async with asyncio.timeout(self._limits.handshake):
                 token = await self._authenticate()
-                buckets = await self._subscription()
+                wanted = await self._subscription()
+                buckets = await self._confirm_subscription(token, wanted)
         except TimeoutError:
             raise Ending(WSCloseCode.POLICY_VIOLATION, "too slow to subscribe") from None
+        except (GateBusy, HashesUnavailable) as error:
+            logger.warning("%s can't be let in: %s", self._request.remote, error)
+            raise Ending(WSCloseCode.TRY_AGAIN_LATER, "try again later") from None
         except FrameError as error:
             self._counters.malformed += 1
             raise Ending(WSCloseCode.POLICY_VIOLATION, f"malformed: {error.code}") from None
@@ -109,7 +144,12 @@ class Session:
             [one.id for one in buckets],
             wake=self._wake.set,
             cut=lambda: self.end(WSCloseCode.TRY_AGAIN_LATER, "too slow"),
+            explicit=wanted.explicit,
+            resume=wanted.resume,
+            exact=wanted.exact,
+            group=wanted.group,
         )
+        self.wanted, self.subscribed_at = wanted, time.time()
         self._wake.set()
         logger.info("%s subscribed with the key %a", self._request.remote, token.key)
         tasks.create_task(self._write(self.subscriber))
@@ -123,7 +163,7 @@ class Session:
             event = await self._receive()
             match event:
                 case AuthRequested():
-                    token = _token_of(self._settings.tokens, event)
+                    token = await self._gate.admit(event.key, event.secret)
                     if token is None:
                         self._counters.refused += 1
                         await self._refuse("wrong key or secret")
@@ -140,22 +180,30 @@ class Session:
         await self._socket.send_str(self._protocol.refused(message))
         raise Ending(WSCloseCode.POLICY_VIOLATION, "unauthorized")
 
-    async def _subscription(self) -> list[Bucket]:
-        event: ServerEvent | None = None
-        while not isinstance(event, SubscribeRequested):
+    async def _subscription(self) -> SubscribeRequested:
+        while True:
             event = await self._receive()
-        asked = event.buckets
+            if isinstance(event, SubscribeRequested):
+                return event
+
+    async def _confirm_subscription(self, token: Token, wanted: SubscribeRequested) -> list[Bucket]:
+        asked = wanted.buckets
+        buckets = self.buckets(token, wanted)
         if asked is None:
-            buckets = list(self._settings.buckets)
             names: Iterable[str] = [one.name for one in buckets]
         else:
-            buckets = [one for one in self._settings.buckets if one.name in asked or one.id in asked]
             known = {word for one in buckets for word in (one.name, one.id)}
             # As the service does, they are called what the client called them.
             names = dict.fromkeys(word for word in asked if word in known)
             self._tell_unknown([word for word in asked if word not in known])
-        await self._socket.send_str(self._protocol.subscribed(list(names)))
+        await self._socket.send_str(self._protocol.subscribed(list(names), wanted))
         return buckets
+
+    def buckets(self, token: Token, wanted: SubscribeRequested) -> list[Bucket]:
+        """The buckets that a subscription is for, as things are now."""
+        asked = wanted.buckets
+        visible = self._registry.catalog.visible(token)
+        return [one for one in visible if asked is None or one.name in asked or one.id in asked]
 
     def _tell_unknown(self, words: Sequence[str]) -> None:
         if words:
@@ -188,7 +236,10 @@ class Session:
         while True:
             try:
                 event = await self._receive()
-                logger.debug("%a from the key %a", event, subscriber.token.key)
+                if isinstance(event, AckReceived) and subscriber.explicit:
+                    subscriber.acknowledge(event.id)
+                else:
+                    logger.debug("%a from the key %a", event, subscriber.token.key)
             except FrameError as error:
                 self._counters.malformed += 1
                 logger.debug("malformed message from the key %a: %a", subscriber.token.key, str(error))
@@ -198,7 +249,7 @@ class Session:
             await self._wake.wait()
             self._wake.clear()
             while batch := subscriber.take(_BATCH):
-                self._put(b"".join([frame.wire for frame in batch]))
+                self._put(_joined(batch, exact=subscriber.exact))
                 self._counters.delivered += len(batch)
                 await self._writer.drain()
 
@@ -224,13 +275,18 @@ class Session:
         if self._asked is not None:
             if silent_for >= self._limits.pong:
                 raise Ending(None, "no answer to a ping")
-        elif subscriber.written > subscriber.confirmed or silent_for >= self._limits.heartbeat:
-            self._asked, self._asked_at = subscriber.written, now
-            await self._socket.ping(b"%d" % self._asked)
+        elif self._has_news(subscriber) or silent_for >= self._limits.heartbeat:
+            self._asked, self._asked_at = (subscriber.handed, subscriber.written), now
+            await self._socket.ping(b"%d" % subscriber.handed)
+
+    @staticmethod
+    def _has_news(subscriber: Subscriber) -> bool:
+        return not subscriber.explicit and subscriber.handed > subscriber.settled
 
     def _answered(self, payload: bytes) -> None:
-        if self.subscriber is not None and self._asked is not None and payload == b"%d" % self._asked:
-            self.subscriber.confirmed = self._asked
+        if self.subscriber is not None and self._asked is not None and payload == b"%d" % self._asked[0]:
+            if self._has_news(self.subscriber):
+                self.subscriber.received(*self._asked)
             self._asked = None
 
     # The end
@@ -257,10 +313,9 @@ class Session:
     def _flush(self) -> None:
         """When the relay stops, what waits is written as far as the client takes it: nobody keeps it."""
         while self.subscriber is not None and (batch := self.subscriber.take(_BATCH)):
-            self._put(b"".join([frame.wire for frame in batch]))
+            self._put(_joined(batch, exact=self.subscriber.exact))
             self._counters.delivered += len(batch)
 
 
-def _token_of(tokens: Iterable[Token], request: AuthRequested) -> Token | None:
-    """The token that these credentials belong to; every token is looked at, whichever fits."""
-    return next(iter([one for one in tokens if one.admits(request.key, request.secret)]), None)
+def _joined(frames: Iterable[Frame], *, exact: bool) -> bytes:
+    return b"".join([(exact and one.exact) or one.wire for one in frames])

@@ -7,10 +7,7 @@ from typing import Final
 
 from aiohttp import WSCloseCode, web
 
-from bridge.selfhosted.counters import Counters
-from bridge.selfhosted.hub import Hub
-from bridge.selfhosted.resources import Settings
-from bridge.selfhosted.session import Session
+from bridge.selfhosted.session import House, Session
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +18,9 @@ _QUIET: Final = 60.0
 class Sockets:
     """All connections of subscribers."""
 
-    def __init__(self, settings: Settings, hub: Hub, counters: Counters) -> None:
-        self._settings = settings
-        self._hub = hub
-        self._counters = counters
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._counters = house.counters
         self._sessions: set[Session] = set()
         self._all_closed = asyncio.Event()
         self._stopping = False
@@ -36,19 +32,33 @@ class Sockets:
         """Connections that are subscribed."""
         return sum(one.subscriber is not None for one in self._sessions)
 
+    @property
+    def sessions(self) -> list[Session]:
+        """The conversations of those that are subscribed."""
+        return [one for one in self._sessions if one.subscriber is not None]
+
+    def reconcile(self) -> None:
+        """Resources changed: who would get other buckets now has to connect anew. Nothing is lost by that."""
+        for session in self.sessions:
+            if session.subscriber is None or session.wanted is None:
+                continue
+            token = self._house.registry.catalog.token(session.subscriber.token.key)
+            if token is None or not token.active:
+                session.end(WSCloseCode.POLICY_VIOLATION, "unauthorized")
+            elif {one.id for one in session.buckets(token, session.wanted)} != session.subscriber.buckets:
+                session.end(WSCloseCode.SERVICE_RESTART, "the buckets changed")
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One connection, from its handshake to its end."""
         if self._stopping or not self._has_room():
             return web.Response(status=503, headers={"Retry-After": "5"})
-        limits = self._settings.limits
+        limits = self._house.limits
         # Without compression, a frame is the same bytes for everybody: see `bridge.selfhosted.wire`.
         socket = web.WebSocketResponse(
             timeout=limits.close, autoping=False, compress=False, max_msg_size=limits.client_frame
         )
         writer = await socket.prepare(request)
-        session = Session(
-            request, socket, writer, settings=self._settings, hub=self._hub, counters=self._counters
-        )
+        session = Session(request, socket, writer, self._house)
         self._sessions.add(session)
         if self._stopping:  # meanwhile
             session.end(WSCloseCode.GOING_AWAY, "the relay stops")
@@ -78,6 +88,6 @@ class Sockets:
             logger.warning("wrong credentials: %d, the last ones from %s", new, remote)
 
     def _has_room(self) -> bool:
-        limits = self._settings.limits
+        limits = self._house.limits
         strangers = len(self._sessions) - self.subscribers
         return len(self._sessions) < limits.connections and strangers < limits.strangers

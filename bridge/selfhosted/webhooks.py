@@ -1,60 +1,97 @@
-"""From a public request to the frames that a bucket's subscribers get. No I/O."""
+"""From a public request to the frames that a bucket's subscribers and public outputs get. No I/O."""
 
+import base64
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-from bridge.relay.frames import encode, frame_of
-from bridge.selfhosted.resources import Bucket, Input
+import orjson
+
+from bridge.relay.frames import BASE64, encode, frame_of
+from bridge.selfhosted.resources import Bucket, Input, Output
+from bridge.selfhosted.rules import Facts
 from bridge.webhook import Webhook
 
 # Go's HTTP server, which the service is written in, takes these out of a request's headers.
 _TAKEN_OUT = frozenset({"host", "trailer", "transfer-encoding"})
+_NO_OUTPUT: Final = Output("", "")
+_MARK: Final = b',"body_encoding":"' + BASE64.encode() + b'"}'
+"""How a frame ends whose body is in base64. No other does: its last field is text without quotes."""
 
 
-def frames_of(
-    bucket: Bucket,
-    entry: Input,
-    *,
-    method: str,
-    path: str,
-    query: str,
-    headers: Iterable[tuple[str, str]],
-    body: bytes,
-    now: float,
-) -> Iterator[str]:
-    """The frames of one request: one for each internal output, or a single one where there is no output.
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What one output of a bucket gets of a request, as frames."""
+
+    id: str
+    output: str
+    """Its name; "" where the bucket has no output."""
+    internal: bool
+    text: str
+    """The frame that every client understands."""
+    exact: str
+    """The frame with its body in base64; "" where `text` has every byte of it."""
+
+
+def facts_of(method: str, path: str, query: str, headers: Iterable[tuple[str, str]], body: bytes) -> Facts:
+    """What rules, templates and frames say of a request.
 
     Args:
-        bucket: whose subscribers get them.
-        entry: the input that was asked.
         method: of the request.
-        path: what follows the input's ID, "/" where nothing does.
+        path: what follows the input's own address, "/" where nothing does.
         query: without its question mark.
         headers: in their order, names as they came.
         body: of the request.
+    """
+    return Facts(method, printable(path), printable(query), _canonical_headers(headers), body)
+
+
+def frames_of(bucket: Bucket, entry: Input, facts: Facts, now: float) -> Iterator[Copy]:
+    """One copy for each output whose rules allow it, or one where there is no output.
+
+    Args:
+        bucket: whose subscribers and outputs get them.
+        entry: the input that was asked.
+        facts: of the request.
         now: Unix time in seconds.
     """
-    shown = _canonical_headers(headers)
-    for output, destination in _destinations(bucket, path):
+    wanted = [
+        one for one in bucket.outputs if not one.disabled and (not one.rules or one.rules.allows(facts))
+    ]
+    for output in wanted if bucket.outputs else [_NO_OUTPUT]:
+        destination = facts.path if output is _NO_OUTPUT else _extended(output, facts.path)
         webhook = Webhook(
             id=str(uuid4()),
             bucket=bucket.name,
             bucket_id=bucket.id,
             input=entry.name,
             input_id=entry.id,
-            output=output,
+            output=output.name,
             destination=destination,
-            method=method,
-            query_string=query,
+            method=facts.method,
+            query_string=facts.query,
             headers={},
-            raw=body,
+            raw=facts.body,
             received_at=now,
         )
-        frame: dict[str, Any] = frame_of(webhook)
-        frame["headers"] = shown
-        yield encode(frame)
+        frame = {**frame_of(webhook), "headers": _with(facts.headers, output.headers)}
+        exact = "" if webhook.text.encode() == facts.body else encode(_exact(frame, facts.body))
+        yield Copy(webhook.id, output.name, output.internal, encode(frame), exact)
+
+
+def plain_text(exact: bytes) -> str:
+    """The frame that every client understands, from the one with its body in base64."""
+    frame = orjson.loads(exact)
+    frame["body"] = base64.b64decode(frame["body"]).decode("utf-8", "replace")
+    del frame["body_encoding"]
+    return encode(frame)
+
+
+def is_exact(text: bytes) -> bool:
+    """Whether this is a frame with its body in base64."""
+    return text.endswith(_MARK)
 
 
 def canonical(name: str) -> str:
@@ -67,21 +104,24 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _destinations(bucket: Bucket, path: str) -> list[tuple[str, str]]:
-    if not bucket.outputs:
-        return [("", path)]
-    return [(one.name, _extended(one.destination, path)) for one in bucket.outputs if one.internal]
+def _exact(frame: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+    return {**frame, "body": base64.b64encode(body).decode(), "body_encoding": BASE64}
 
 
-def _extended(destination: str, path: str) -> str:
+def _extended(output: Output, path: str) -> str:
     """A destination with the request's own path at its end, and before its query."""
-    if path == "/":
-        return destination
-    url = urlsplit(destination)
+    if path == "/" or output.lock_path:
+        return output.destination
+    url = urlsplit(output.destination)
     return urlunsplit(url._replace(path=url.path.rstrip("/") + path))
 
 
-def _canonical_headers(headers: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
+def _with(headers: Mapping[str, list[str]], own: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """A request's headers, and an output's own ones in their place."""
+    return {**headers, **_canonical_headers(own)}
+
+
+def _canonical_headers(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, value in headers:
         if name.lower() not in _TAKEN_OUT:

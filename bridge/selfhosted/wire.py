@@ -18,3 +18,8 @@ def text_frame(text: str) -> bytes:
     else:
         header = struct.pack("!BBQ", 0x81, 127, size)
     return header + payload
+
+
+def payload_of(frame: bytes) -> bytes:
+    """The text that `text_frame` made a frame of, as UTF-8."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]

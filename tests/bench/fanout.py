@@ -11,12 +11,14 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
 import click
 import orjson
+
+from tests.support.waiting import eventually
 
 FANOUT = 10
 SECRET = "s3cr3t"
@@ -118,9 +120,8 @@ async def measure(subscribers: int, rate: int, seconds: float, *, disk: bool) ->
         each = (memory(pid) - before) / subscribers
         figures.waits.clear()  # what was sent before they came
         expected = FANOUT * await send(http, url, rate=rate, seconds=seconds, buckets=buckets)
-        deadline = time.monotonic() + 30
-        while len(figures.waits) < expected and time.monotonic() < deadline:
-            await asyncio.sleep(0.1)
+        with suppress(AssertionError):  # what is lost is told
+            await eventually(lambda: len(figures.waits) >= expected, 30, every=0.1)
         tell(figures, expected, each)
         for one in readers:
             one.cancel()

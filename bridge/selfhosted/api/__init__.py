@@ -1,0 +1,1 @@
+"""The HTTP interface, in the shape of the service's REST API."""

@@ -1,0 +1,54 @@
+"""Where a webhook goes once it is a frame: to subscribers, to public outputs, and onto the disk."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+import orjson
+
+from bridge.relay.frames import encode
+from bridge.selfhosted.history import Frame, Origin
+from bridge.selfhosted.hub import Hub
+from bridge.selfhosted.outbound import Outbound
+from bridge.selfhosted.store import Store
+from bridge.selfhosted.webhooks import Copy
+from bridge.selfhosted.wire import payload_of
+
+
+class Publisher:
+    """Publishes copies of requests; with a store, it returns when they are on the disk."""
+
+    def __init__(self, hub: Hub, store: Store | None, outbound: Outbound) -> None:
+        self._hub = hub
+        self._store = store
+        self._outbound = outbound
+
+    async def publish(self, bucket_id: str, copies: Sequence[Copy], origin: Origin) -> list[Frame]:
+        """Publish what the outputs of a bucket get of one request; `origin` needs no ID."""
+        published = []
+        for one in copies:
+            own = replace(origin, id=one.id)
+            frame = self._hub.publish(bucket_id, one.text, own, exact=one.exact, internal=one.internal)
+            if not one.internal:
+                self._outbound.offer(frame, one.output)
+            published.append(frame)
+        if self._store is not None and published:
+            await self._store.keep(published)
+        return published
+
+    async def resend(self, frame: Frame) -> Frame:
+        """Publish a frame once more, with an ID of its own."""
+        log_id = str(uuid4())
+        text, exact = (_renamed(one, log_id) if one else "" for one in (frame.wire, frame.exact))
+        output = orjson.loads(payload_of(frame.wire))["meta"]["output_name"]
+        copy = Copy(log_id, output, frame.internal, text, exact)
+        origin = replace(frame.origin, created=round(time.time(), 6))
+        (again,) = await self.publish(frame.bucket_id, [copy], origin)
+        return again
+
+
+def _renamed(wire: bytes, log_id: str) -> str:
+    sent = orjson.loads(payload_of(wire))
+    sent["meta"]["id"] = log_id
+    return encode(sent)

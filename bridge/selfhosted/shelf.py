@@ -1,0 +1,97 @@
+"""What the interface made, on disk: documents of buckets and tokens in SQLite. Synchronous.
+
+It is written seldom, by the relay and by the command line at once. So: no write-ahead log, whose files would
+belong to whoever was first, and no connection that stays open.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from bridge.errors import BridgeError, Fault
+
+FILE: Final = "resources.db"
+_PATIENCE: Final = 5.0
+"""Seconds to wait for another process."""
+
+Documents = dict[str, dict[str, Any]]
+
+
+class ShelfError(BridgeError):
+    """What the interface made can't be read or kept."""
+
+    fault = Fault.SYSTEM
+
+
+class Shelf:
+    """Documents by kind and ID.
+
+    Args:
+        folder: of the relay's state; None: everything is in memory.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = None if folder is None else folder / FILE
+        self._memory: dict[str, Documents] = {}
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None where there is none."""
+        return self._path
+
+    def read(self, kind: str) -> Documents:
+        """All documents of a kind by their IDs, the oldest first.
+
+        Raises:
+            ShelfError: as all of these.
+        """
+        if self._path is None:
+            return dict(self._memory.get(kind, {}))
+        if not self._path.exists():
+            return {}
+        with self._open(self._path) as database:
+            rows = database.execute(
+                "SELECT id, document FROM resources WHERE kind = ? ORDER BY rowid", (kind,)
+            )
+            return {found: orjson.loads(document) for found, document in rows}
+
+    def put(self, kind: str, name: str, document: dict[str, Any]) -> None:
+        """Keep a document, in place of the one with its ID."""
+        if self._path is None:
+            self._memory.setdefault(kind, {})[name] = document
+            return
+        with self._open(self._path) as database:
+            database.execute(
+                "INSERT INTO resources VALUES (?, ?, ?)"
+                " ON CONFLICT (kind, id) DO UPDATE SET document = excluded.document",
+                (kind, name, orjson.dumps(document).decode()),
+            )
+
+    def remove(self, kind: str, name: str) -> None:
+        """Forget a document."""
+        if self._path is None:
+            self._memory.get(kind, {}).pop(name, None)
+            return
+        with self._open(self._path) as database:
+            database.execute("DELETE FROM resources WHERE kind = ? AND id = ?", (kind, name))
+
+    @contextmanager
+    def _open(self, path: Path) -> Iterator[sqlite3.Connection]:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with closing(sqlite3.connect(path, timeout=_PATIENCE)) as database, database:
+                path.chmod(0o600)
+                database.execute("PRAGMA synchronous = FULL")
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS resources"
+                    " (kind TEXT, id TEXT, document TEXT NOT NULL, PRIMARY KEY (kind, id))"
+                )
+                yield database
+        except OSError as error:
+            raise ShelfError(f"{str(path)!a} can't be used: {error.strerror}") from error
+        except (sqlite3.Error, orjson.JSONDecodeError) as error:
+            raise ShelfError(f"{str(path)!a} can't be used: {error}") from error
