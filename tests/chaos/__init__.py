@@ -1,0 +1,1 @@
+"""Faults on purpose: everything around a bridge breaks by a seed, and an oracle counts what arrives."""
