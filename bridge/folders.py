@@ -7,6 +7,9 @@ from pathlib import Path
 
 NAME = "relay-bridge"
 SYSTEM_CONFIG = Path("/etc/relay-bridge/bridge.yaml")
+SYSTEM_RUNTIME = Path("/run") / NAME
+"""Where the system service's control socket is."""
+SOCKET_NAME = "control.sock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +21,33 @@ class Folders:
 
 
 def folders(environ: Mapping[str, str] = os.environ) -> Folders:
-    """`$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY` under systemd, the XDG folders elsewhere."""
-    return Folders(
-        state=_under_systemd(environ, "STATE_DIRECTORY")
-        or Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / NAME,
-        runtime=_under_systemd(environ, "RUNTIME_DIRECTORY")
-        or Path(environ.get("XDG_RUNTIME_DIR") or f"/tmp/{NAME}-{os.getuid()}") / NAME,  # noqa: S108  # the control socket checks its mode and owner
-    )
+    """`$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY` under systemd, the XDG folders elsewhere.
+
+    Without `$XDG_RUNTIME_DIR` the socket is in the state folder: others could have made one in `/tmp`.
+    """
+    state = _under_systemd(environ, "STATE_DIRECTORY") or _xdg_state(environ) / NAME
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    elsewhere = Path(runtime) / NAME if runtime else state
+    return Folders(state, _under_systemd(environ, "RUNTIME_DIRECTORY") or elsewhere)
+
+
+def control_sockets(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """Where a daemon may listen that a command wants to talk to: the user's own, then the system's."""
+    own = folders(environ).runtime / SOCKET_NAME
+    return (own,) if environ.get("RUNTIME_DIRECTORY") else (own, SYSTEM_RUNTIME / SOCKET_NAME)
+
+
+def routing_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """`$RELAY_BRIDGE_CONFIG`, else the system's."""
+    return Path(environ.get("RELAY_BRIDGE_CONFIG") or SYSTEM_CONFIG)
+
+
+def _xdg_state(environ: Mapping[str, str]) -> Path:
+    given = environ.get("XDG_STATE_HOME")
+    return Path(given) if given else Path.home() / ".local/state"
 
 
 def _under_systemd(environ: Mapping[str, str], name: str) -> Path | None:
     """Systemd joins several folders by colons; ours is the first."""
     value = environ.get(name, "").partition(":")[0]
     return Path(value) if value else None
-
-
-def routing_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """`$RELAY_BRIDGE_CONFIG`, else the system's."""
-    return Path(environ.get("RELAY_BRIDGE_CONFIG") or SYSTEM_CONFIG)

@@ -138,7 +138,7 @@ class GapFiller:
             self._stop()
 
     def came_live(self, webhook_id: str) -> None:
-        """This webhook need not be taken from the log: an edit of its route would let it pass as a new one."""
+        """The log need not give this webhook: if its route was edited, it would pass as a new one."""
         if self._subscribed and not self._whole and len(self._live) < MOST_LIVE:
             self._live.add(webhook_id)
 

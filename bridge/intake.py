@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from bridge.complaints import Complaints
 from bridge.counters import Counts
 from bridge.delivery.dispatcher import Dispatcher
 from bridge.passages import Passages
-from bridge.rejections import Rejections
 from bridge.replies import Replies
 from bridge.routing.judge import NO_TIME
 from bridge.routing.table import Routed, RouteTable
@@ -45,7 +45,7 @@ class Intake:
         self._replies = replies
         self._passages = passages
         self._replays = ReplayCache()
-        self._rejections = Rejections()
+        self._rejections = Complaints("route %s rejected %d webhook(s); the last one: %s (%s)")
 
     def use(self, table: RouteTable, generation: int) -> None:
         """Route by this table from the next webhook on."""
@@ -53,8 +53,17 @@ class Intake:
 
     def accept(self, webhook: Webhook) -> None:
         """Take one webhook."""
+        self._take(webhook, self._table.route(webhook, self._clock(), self._replays))
+
+    def replay(self, webhook: Webhook) -> None:
+        """Take one that an operator wants delivered again: no repeat, and not too old."""
+        routed = self._table.route(webhook)
+        # Without a scope, deduplication knows a plan neither by its identity nor by the route's key.
+        again = tuple(plan._replace(scope="") for plan in routed.plans)
+        self._take(webhook, routed._replace(plans=again, verified=()))
+
+    def _take(self, webhook: Webhook, routed: Routed) -> None:
         self._counts.webhooks += 1
-        routed = self._table.route(webhook, self._clock(), self._replays)
         webhook.forget()
         self._count(routed)
         if self._passages is not None:
@@ -83,7 +92,7 @@ class Intake:
             route = counts.route(name)
             route.rejected += 1
             route.rejection = f"{rejected.code}: {rejected.reason}"
-            self._rejections.note(name, rejected)
+            self._rejections.note(name, rejected.code, rejected.reason)
         if not routed.matched:
             counts.rejected += bool(routed.rejected)
             counts.unmatched += not routed.rejected

@@ -1,18 +1,26 @@
 """The daemon's state as one mapping, for the `status` command and everything else that shows it."""
 
+import re
 import resource
 import time
 from dataclasses import asdict
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from bridge.config.model import Config
 from bridge.counters import Counts
 from bridge.delivery.dispatcher import Dispatcher
+from bridge.gaps import GapFiller
 from bridge.journal.journal import Journal
 from bridge.relay.link import RelayLink
 from bridge.reload import Reloader
+from bridge.replies import Replies
+from bridge.silence import SilenceAlarms
+from bridge.targets.mqtt_answers import Answers
 from bridge.targets.registry import Registry
 from bridge.version import __version__
+
+PROCESS = Path("/proc/self/status")
 
 
 class Observed(Protocol):
@@ -21,11 +29,24 @@ class Observed(Protocol):
     config: Config
     counts: Counts
     dispatcher: Dispatcher
+    gaps: GapFiller
     journal: Journal
     registry: Registry
     relay: RelayLink
     reloader: Reloader
+    replies: Replies
+    silences: SilenceAlarms
     started_at: float
+    """Unix time in seconds."""
+    started: float
+    """Monotonic time in seconds."""
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A target that can be asked for answers to what it is sent."""
+
+    answers: Answers
 
 
 def snapshot(daemon: Observed) -> dict[str, object]:
@@ -34,21 +55,22 @@ def snapshot(daemon: Observed) -> dict[str, object]:
         "version": __version__,
         "node": daemon.config.node,
         "started_at": daemon.started_at,
-        "uptime": time.time() - daemon.started_at,
+        "uptime": time.monotonic() - daemon.started,
         "relay": _relay(daemon),
+        "gaps": asdict(daemon.gaps.state),
+        "replies": asdict(daemon.replies.counts),
         "targets": _targets(daemon),
         "counters": {
             "webhooks": daemon.counts.webhooks,
             "duplicates": daemon.counts.duplicates,
             "unmatched": daemon.counts.unmatched,
+            "rejected": daemon.counts.rejected,
         },
-        "routes": {
-            name: {"matched": c.matched, "failed": c.failed, "delivered": c.delivered, "dead": c.dead}
-            for name, c in daemon.counts.routes.items()
-        },
+        "routes": {name: asdict(counts) for name, counts in daemon.counts.routes.items()},
+        "silences": {name: alarm.as_dict() for name, alarm in daemon.silences.active.items()},
         "journal": asdict(daemon.journal.state) | {"unsaved": daemon.dispatcher.unsaved},
         "configuration": daemon.reloader.outcome.as_dict(),
-        "process": {"max_rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss},
+        "process": memory(),
     }
 
 
@@ -61,6 +83,9 @@ def _relay(daemon: Observed) -> dict[str, object]:
         "state": state.name,
         "reason": state.reason,
         "since": state.since,
+        "alarm": state.alarm,
+        "connects": client.counters.connects,
+        "cut": client.counters.cut,
         "bad_frames": dict(client.counters.bad_frames),
     }
 
@@ -68,7 +93,12 @@ def _relay(daemon: Observed) -> dict[str, object]:
 def _targets(daemon: Observed) -> dict[str, object]:
     """Each target's state and its conservation counts; `pending` closes the sum."""
     states = {target.name: target.state() for target in daemon.registry}
-    owed = daemon.dispatcher.owed()
+    answers = {
+        target.name: {"taken": target.answers.taken, "strays": target.answers.strays}
+        for target in daemon.registry
+        if isinstance(target, Asking) and (target.answers.taken or target.answers.strays)
+    }
+    owed, held = daemon.dispatcher.owed(), daemon.dispatcher.paused
     shown: dict[str, object] = {}
     for name in sorted({*states, *owed, *daemon.counts.targets}):
         state = states.get(name)
@@ -78,5 +108,17 @@ def _targets(daemon: Observed) -> dict[str, object]:
             "since": state.since if state else None,
             "pending": owed.get(name, 0),
             **daemon.counts.target(name).as_dict(),
+            **({"answers": answers[name]} if name in answers else {}),
+            **({"state": "paused", "reason": "an operator holds it"} if name in held else {}),
         }
     return shown
+
+
+def memory() -> dict[str, int | None]:
+    """This process's memory now and at most, in KiB; what it has now is known on Linux only."""
+    try:
+        found = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", PROCESS.read_text(), re.MULTILINE))
+        return {"rss_kib": int(found["VmRSS"]), "max_rss_kib": int(found["VmHWM"])}
+    except (OSError, KeyError):
+        # That of a process that was started by a larger one begins with the larger one's.
+        return {"rss_kib": None, "max_rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -19,15 +20,23 @@ POLL = 15.0
 """Seconds between looks at the files themselves: a swapped folder, a file system without events."""
 
 # Our own reading causes these two; reacting to them would never end.
-_IGNORED = frozenset({"opened", "closed_no_write"})
+_READING = frozenset({"opened", "closed_no_write"})
+# A link may have been swapped, or a file be there that is to be included.
+_ENTRIES = frozenset({"created", "deleted", "moved"})
+
+_Stamp = tuple[int, ...]
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, notify: Callable[[], None]) -> None:
+    """Called on the observer's thread."""
+
+    def __init__(self, files: frozenset[str], notify: Callable[[], None]) -> None:
+        self._files = files
         self._notify = notify
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type not in _IGNORED:
+        kind = event.event_type
+        if kind in _ENTRIES or (kind not in _READING and event.src_path in self._files):
             self._notify()
 
 
@@ -35,42 +44,49 @@ class FileWatch:
     """Calls `changed` on the event loop a moment after something happened to the files' folders.
 
     It says only that a look is worth it: whether anything changed, the content decides.
+
+    Args:
+        changed: called without arguments; must not block.
+        poll: seconds between looks at the files themselves.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[], None], *, poll: float = POLL) -> None:
         self._changed = changed
+        self._poll = poll
         self._loop = asyncio.get_running_loop()
         self._observer: BaseObserver | None = None
-        self._folders: frozenset[Path] = frozenset()
+        self._places: dict[Path, _Stamp] = {}
+        self._stamps: dict[Path, _Stamp] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._first: float | None = None
-        self._poll: asyncio.TimerHandle | None = None
-        self._stamps: dict[Path, tuple[int, int, int]] = {}
+        self._first = 0.0
+        self._next_look: asyncio.TimerHandle | None = None
+        self._warned = self._closed = False
 
     def watch(self, files: Iterable[Path]) -> None:
         """Look at these files from now on."""
-        paths = list(files)
-        self._stamps = {path: _stamp(path) for path in paths}
-        folders = frozenset(folder for path in paths for folder in (path.parent, path.resolve().parent))
-        if folders != self._folders:
+        # A known file keeps its stamp: it may have changed since it was read.
+        self._stamps = {path: self._stamps.get(path) or _stamp(path) for path in files}
+        places = _places(self._stamps)
+        if places != self._places:
             self._stop_observer()
-            self._folders = folders
-            self._start_observer()
-        if self._poll is None:
-            self._poll = self._loop.call_later(POLL, self._look)
+            self._places = places if self._start_observer(places) else {}
+        if self._next_look is None:
+            self._next_look = self._loop.call_later(self._poll, self._look)
 
-    def _start_observer(self) -> None:
-        observer = Observer()
-        handler = _Handler(self._notify)
+    def _start_observer(self, places: Iterable[Path]) -> bool:
+        handler = _Handler(frozenset(map(str, places)), self._notify)
         try:
-            for folder in self._folders:
+            observer = Observer()
+            for folder in {place.parent for place in places}:
                 observer.schedule(handler, str(folder), recursive=False)
             observer.start()
-        except OSError as error:  # no inotify, no watches left, or the folder is gone
-            log.warning("cannot watch the routing file's folder, looking every %g s: %s", POLL, error)
-            self._folders = frozenset()
-            return
+        except OSError as error:  # no inotify, no watches left, or a folder went away just now
+            if not self._warned:
+                log.warning("folders can't be watched, the files are looked at now and then: %s", error)
+                self._warned = True
+            return False
         self._observer = observer
+        return True
 
     def _stop_observer(self) -> None:
         observer, self._observer = self._observer, None
@@ -86,34 +102,51 @@ class FileWatch:
             return
 
     def _schedule(self) -> None:
+        if self._closed:
+            return
         now = self._loop.time()
-        if self._first is None:
+        if self._timer is None:
             self._first = now
-        if self._timer is not None:
+        else:
             self._timer.cancel()
         self._timer = self._loop.call_at(min(now + QUIET, self._first + LONGEST), self._fire)
 
     def _fire(self) -> None:
-        self._timer = self._first = None
+        self._timer = None
+        self._stamps = {path: _stamp(path) for path in self._stamps}
         self._changed()
 
     def _look(self) -> None:
-        self._poll = self._loop.call_later(POLL, self._look)
+        self._next_look = self._loop.call_later(self._poll, self._look)
         if any(_stamp(path) != stamp for path, stamp in self._stamps.items()):
-            self._folders = frozenset()  # events missed it, so the folders are watched anew
             self._schedule()
 
     def close(self) -> None:
-        """Stop looking."""
-        for handle in (self._timer, self._poll):
+        """Stop looking; `changed` is not called any more."""
+        self._closed = True
+        for handle in (self._timer, self._next_look):
             if handle is not None:
                 handle.cancel()
         self._stop_observer()
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def _places(files: Iterable[Path]) -> dict[Path, _Stamp]:
+    """The files, and what they link to, whose folders exist; each with the folder's identity.
+
+    A folder that was replaced has the same name and another identity, and has to be watched anew.
+    """
+    return {
+        place: identity
+        for path in files
+        for place in (path, Path(os.path.realpath(path)))
+        if (identity := _stamp(place.parent)[:2])
+    }
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What changes when a file does, the identity first; empty where there is none."""
     try:
         found = path.stat()
     except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+        return ()
+    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)

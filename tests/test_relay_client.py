@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -493,6 +494,9 @@ async def test_an_outage_is_two_lines_and_flapping_is_soon_quiet(
     assert lines[0] == "relay: subscribed (doorbell)"
     assert lines[1].startswith("relay: down (the relay closed the connection (1011")
     assert len(lines) == LOUD_CHANGES
+    assert re.fullmatch(r"relay: subscribed \(doorbell\) after 0\.\d s", lines[2])
+    fields = [record.__dict__["state"] for record in caplog.records if "state" in record.__dict__]
+    assert fields[:3] == ["subscribed", "down", "subscribed"]
     assert "\x1b" not in caplog.text
 
 

@@ -220,3 +220,19 @@ def test_a_damaged_frame_is_read_or_refused(data: st.DataObject) -> None:
 
 def test_text_that_no_peer_could_decode_is_replaced() -> None:
     assert decode_frame(encode({"type": "x\udc80"}), 1.0) == Unknown("x?")
+
+
+def test_a_body_in_base64_is_the_bytes_that_came() -> None:
+    text = '{"type":"webhook","body":"Y2Fm6QA=","body_encoding":"base64"}'
+    webhook = decode_frame(text, 1.0)
+    assert isinstance(webhook, Webhook)
+    assert webhook.raw == b"caf\xe9\x00"
+    with pytest.raises(FrameError, match="not base64"):
+        decode_frame(text.replace("Y2Fm6QA=", "caf\u00e9"), 1.0)
+
+
+@pytest.mark.parametrize("encoding", ["null", '"gzip"', "5", "{}"])
+def test_another_encoding_is_an_unknown_field(encoding: str) -> None:
+    webhook = decode_frame(f'{{"type":"webhook","body":"Y2Fm","body_encoding":{encoding}}}', 1.0)
+    assert isinstance(webhook, Webhook)
+    assert webhook.raw == b"Y2Fm"

@@ -111,6 +111,9 @@ async def test_failures_in_flight_when_the_outage_began_are_no_probes(log: pytes
     assert [line.levelname for line in log.records] == ["WARNING", "INFO"]
     assert log.records[0].getMessage() == f"http:h is down: {UNREACHABLE.reason}"
     assert log.records[1].getMessage().startswith("http:h is back after 0.")
+    fields = [(line.__dict__["target"], line.__dict__["state"]) for line in log.records]
+    assert fields == [("http:h", "down"), ("http:h", "up")]
+    assert 0 < log.records[1].__dict__["seconds"] < 1
 
 
 async def test_since_is_the_outage_s_beginning_and_reason_its_latest() -> None:

@@ -304,6 +304,9 @@ async def test_an_outage_is_two_lines_in_the_log(tmp_path: Path, caplog: pytest.
         await broker.start()
         await eventually(lambda: feeder.target.state().name == "up")
     assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "INFO"]
+    assert [record.__dict__["state"] for record in caplog.records] == ["up", "down", "up"]
+    assert "seconds" not in caplog.records[0].__dict__
+    assert f"after {caplog.records[2].__dict__['seconds']:.1f} s" in caplog.records[2].getMessage()
 
 
 async def test_a_broker_that_comes_later(tmp_path: Path) -> None:

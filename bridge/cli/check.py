@@ -6,23 +6,32 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.options import config_option, use_colour
+from bridge.cli.exits import CONFIGURATION, FAILED
+from bridge.cli.options import config_option, format_option, use_colour
+from bridge.cli.test import as_json, failures, report
 from bridge.config.loader import load
-
-EXIT_CONFIGURATION = 78
+from bridge.trial import Trial, run_cases
 
 
 @click.command("check")
 @config_option
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print.")
-def command(config: Path, form: str) -> None:
+@format_option
+@click.option("--tests", is_flag=True, help="Run the file's own tests, too; exit 1 where one fails.")
+def command(config: Path, form: str, tests: bool) -> None:
     """Print every problem of the routing file, then a total. Exit 0, or 78 where it can't be used."""
     loaded = load(config)
+    trials: list[Trial] = run_cases(loaded.config) if tests and loaded.config else []
     if form == "json":
         answer = {"ok": loaded.config is not None, "problems": [p.as_json() for p in loaded.problems]}
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        if tests:
+            answer["tests"] = [as_json(trial) for trial in trials]
+        click.echo(json.dumps(answer, indent=2))
     else:
         for problem in loaded.problems:
             click.echo(problem.render(colour=use_colour(sys.stdout)))
         click.echo(loaded.summary)
-    sys.exit(0 if loaded.config is not None else EXIT_CONFIGURATION)
+        if tests and loaded.config:
+            click.echo("\n".join(report(trials)))
+    if loaded.config is None:
+        sys.exit(CONFIGURATION)
+    sys.exit(FAILED if failures(trials) else 0)

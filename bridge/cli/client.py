@@ -3,19 +3,16 @@
 import http.client
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge.errors import BridgeError, Fault
-from bridge.folders import folders
+from bridge.cli.exits import DaemonUnavailable
+from bridge.errors import BridgeError
+from bridge.folders import control_sockets
 
-
-class DaemonUnavailable(BridgeError):
-    """No daemon answers at the control socket."""
-
-    fault = Fault.SYSTEM
-    retry = True
+SILENCE = 30.0
+"""Seconds without a word after which a daemon that tells what happens is taken for dead."""
 
 
 class DaemonRefused(BridgeError):
@@ -23,14 +20,31 @@ class DaemonRefused(BridgeError):
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
+    """To the first of some paths where somebody listens."""
+
+    def __init__(self, paths: Sequence[Path], timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
-        self._path = path
+        self._paths = paths
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        """Connect.
+
+        Raises:
+            DaemonUnavailable: nobody listens, or not to us.
+        """
+        for path in self._paths:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(self.timeout)
+            try:
+                self.sock.connect(str(path))
+            except (FileNotFoundError, ConnectionRefusedError):  # never there, or left by a dead process
+                self.sock.close()
+            except OSError as error:
+                self.sock.close()
+                raise DaemonUnavailable(f"{path}: {error.strerror or error}") from error
+            else:
+                return
+        raise DaemonUnavailable(f"no daemon runs: nobody listens at {' or '.join(map(str, self._paths))}")
 
 
 def ask(
@@ -47,17 +61,51 @@ def ask(
         DaemonUnavailable: nobody answers in time.
         DaemonRefused: it said no.
     """
-    path = folders().runtime / "control.sock"
-    connection = _UnixConnection(path, timeout)
+    connection = _UnixConnection(control_sockets(), timeout)
     try:
-        headers = {"Content-Type": "application/json"}
-        connection.request("POST", f"/{command}", json.dumps(request or {}), headers)
-        response = connection.getresponse()
+        response = _request(connection, command, request)
         answer: dict[str, Any] = json.loads(response.read())
+    except TimeoutError as error:
+        raise DaemonUnavailable(f"the daemon has not answered within {timeout:g} s") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise DaemonUnavailable(f"no daemon answers at {path}: {error}") from error
+        raise DaemonUnavailable(f"the daemon gave no answer: {error}") from error
     finally:
         connection.close()
-    if response.status != http.client.OK:
-        raise DaemonRefused(str(answer.get("error", response.status)))
+    return _accepted(response.status, answer)
+
+
+def listen(
+    command: str, request: Mapping[str, object] | None = None
+) -> Generator[dict[str, Any], None, None]:
+    """What the daemon tells, piece by piece, as long as it runs.
+
+    Raises:
+        DaemonUnavailable: nobody answers, or the daemon has stopped.
+        DaemonRefused: it said no.
+    """
+    connection = _UnixConnection(control_sockets(), SILENCE)
+    try:
+        response = _request(connection, command, request)
+        for line in response:
+            if line.strip():
+                yield _accepted(response.status, json.loads(line))
+    except TimeoutError as error:
+        raise DaemonUnavailable("the daemon does not answer any more") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise DaemonUnavailable(f"the daemon went away: {error}") from error
+    finally:
+        connection.close()
+    raise DaemonUnavailable("the daemon has stopped")
+
+
+def _request(
+    connection: http.client.HTTPConnection, command: str, request: Mapping[str, object] | None
+) -> http.client.HTTPResponse:
+    connection.request("POST", f"/{command}", json.dumps(request or {}), {"Content-Type": "application/json"})
+    return connection.getresponse()
+
+
+def _accepted(status: int, answer: dict[str, Any]) -> dict[str, Any]:
+    if status != http.client.OK:
+        raise DaemonRefused(str(answer.get("error", status)))
     return answer

@@ -1,7 +1,9 @@
 """`relay-bridge demo`: the whole chain on this machine."""
 
 import asyncio
+import signal
 import sys
+from collections.abc import Coroutine
 
 import click
 
@@ -18,12 +20,20 @@ SHOWN = 120
 def command(once: bool, port: int) -> None:
     """Run relay, broker and bridge on this machine, and send sample webhooks through them."""
     try:
-        missing = asyncio.run(show(once=once, port=port))
-    except KeyboardInterrupt:
+        missing = asyncio.run(_until_told_to_stop(show(once=once, port=port)))
+    except asyncio.CancelledError:
         return
     for place in sorted(missing):
         click.echo(f"did not arrive: {place}", err=True)
     sys.exit(1 if missing else 0)
+
+
+async def _until_told_to_stop(showing: Coroutine[None, None, set[str]]) -> set[str]:
+    """Either signal ends the demo as a whole: the processes that it started, too."""
+    task = asyncio.ensure_future(showing)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
 
 
 async def show(*, once: bool, port: int) -> set[str]:

@@ -1,132 +1,116 @@
-"""`relay-bridge explain`: what a routing file does with one webhook, without doing it."""
+"""`relay-bridge explain`: what a routing file does with webhooks, without doing it."""
 
 import json
-import sys
-import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Final
 
 import click
+import orjson
 
-from bridge.cli.options import config_option
+from bridge.cli.comparison import differences, kept_webhooks
+from bridge.cli.options import config_option, format_option
+from bridge.cli.sendings import response_json, response_lines, sending_json, sending_lines
+from bridge.cli.webhook_file import read_webhook
 from bridge.config.loader import load
+from bridge.config.model import Config
 from bridge.config.problems import printable
-from bridge.errors import ConfigError, FrameError
-from bridge.message import HttpRequest, Message
-from bridge.relay.frames import decode_frame
-from bridge.routing.table import Plan, RouteTrace
-from bridge.webhook import Webhook
+from bridge.errors import ConfigError
+from bridge.preview import Step, dry_run, shown, trusting
+from bridge.routing.rate import Excess
 
-SHOWN = 200
+EXCESS: Final = {Excess.WAIT: "more have to wait", Excess.DEAD: "more are dead letters"}
 
 
 @click.command("explain")
 @config_option
-@click.argument("webhook", type=click.File("rb"))
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print.")
-def command(config: Path, webhook: Any, form: str) -> None:
-    """Show what would become of WEBHOOK, a file with one webhook frame as the relay sends it, or -.
+@click.argument("webhook", type=click.File("rb"), required=False)
+@click.option(
+    "--diff",
+    "new",
+    metavar="NEW",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Which webhooks that the running daemon still keeps would go elsewhere by the file NEW.",
+)
+@format_option
+def command(config: Path, webhook: BinaryIO | None, new: Path | None, form: str) -> None:
+    """Show what would become of WEBHOOK, a file with one webhook, or - for standard input.
+
+    The file holds the frame as the relay sends it or, in YAML or JSON, what stands below `given` in a
+    test: bucket, method, path, headers, body and so on.
 
     For each route: whether it matches, else the condition that failed and the value it saw; and what
-    would be sent. Nothing is sent.
+    would be sent and answered. Nothing is sent.
+
+    With --diff NEW in place of WEBHOOK: of the webhooks that the running daemon's journal keeps, pending
+    or dead, those for which NEW sends something else than the routing file does.
     """
-    loaded = load(config)
+    if new is not None and webhook is None:
+        _compare(_config(config), _config(new), form)
+    elif webhook is not None and new is None:
+        _explain(_config(config), webhook, form)
+    else:
+        raise click.UsageError("say either WEBHOOK or --diff NEW")
+
+
+def _config(path: Path) -> Config:
+    loaded = load(path)
     if loaded.config is None:
         raise ConfigError(loaded.report())
-    frame = _frame(webhook.read())
-    traces = loaded.config.table.explain(frame)
+    return loaded.config
+
+
+def _compare(old: Config, new: Config, form: str) -> None:
+    count = 0
+    for changes in differences(old, new, kept_webhooks()):
+        count += 1
+        click.echo(json.dumps(changes.as_json()) if form == "json" else changes.text())
+    click.echo(f"{count} kept webhook{'s' * (count != 1)} would go elsewhere", err=True)
+
+
+def _explain(config: Config, webhook: BinaryIO, form: str) -> None:
+    found, verified = read_webhook(webhook.read(), getattr(webhook, "name", "-"))
+    steps = dry_run(trusting(config) if verified else config, found)
     if form == "json":
-        click.echo(json.dumps([_as_json(trace, frame) for trace in traces], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([_as_json(step) for step in steps], indent=2))
     else:
-        for trace in traces:
-            click.echo("\n".join(_lines(trace, frame)))
+        click.echo("\n".join(printable(line) for step in steps for line in _lines(step)))
 
 
-def _frame(data: bytes) -> Webhook:
-    try:
-        frame = decode_frame(data.decode("utf-8", "replace"), time.time())
-    except FrameError as error:
-        click.echo(f"relay-bridge: this is not a webhook frame: {error}", err=True)
-        sys.exit(1)
-    if not isinstance(frame, Webhook):
-        click.echo('relay-bridge: this frame is no webhook ("type": "webhook" is expected)', err=True)
-        sys.exit(1)
-    return frame
-
-
-def _lines(trace: RouteTrace, webhook: Webhook) -> list[str]:
-    lines = [f"{trace.route}: {trace.verdict.value}{_why(trace)}"]
-    for plan in trace.plans:
-        lines += [f"  {line}" for line in _plan_lines(plan, webhook)]
+def _lines(step: Step) -> list[str]:
+    why = f": {step.why}" if step.why else ""
+    lines = [f"{step.trace.route}: {step.trace.verdict.value}{why}"]
+    for sending in step.sendings:
+        lines += [f"  {line}" for line in sending_lines(sending)]
+    if step.rate is not None:
+        lines.append(f"  rate: {step.rate}; {EXCESS[step.rate.excess]}")
+    if step.response is not None:
+        lines += [f"  {line}" for line in response_lines(step.response)]
     return lines
 
 
-def _why(trace: RouteTrace) -> str:
-    if trace.error is not None:
-        return f": {printable(str(trace.error))}"
-    if trace.mismatch is None:
-        return ""
-    failed = trace.mismatch
-    seen = ", ".join(repr(value) for value in failed.seen) if failed.seen else "nothing"
-    wanted = f"{failed.source} {failed.operator} {failed.expected!r}"
-    return f": {printable(wanted)} - saw {printable(seen)[:SHOWN]}"
-
-
-def _plan_lines(plan: Plan, webhook: Webhook) -> list[str]:
-    if plan.message is None:
-        return [f"dead letter: {printable(str(plan.error))}"]
-    payload = _payload(plan.message, webhook)
-    text = printable(payload[:SHOWN].decode("utf-8", "replace"))
-    more = f"… ({len(payload)} bytes)" if len(payload) > SHOWN else ""
-    message = plan.message
-    if isinstance(message, HttpRequest):
-        head = f"{message.method} {printable(message.url)}"
-        headers = [f"  {name}: {printable(value)}" for name, value in message.headers]
-        return [f"{plan.target} <- {head}", *headers, f"  {text}{more}"]
-    flags = f"qos {message.qos}{', retained' if message.retain else ''}"
-    return [f"{plan.target} <- {printable(message.topic)} ({flags})", f"  {text}{more}"]
-
-
-def _payload(message: Message, webhook: Webhook) -> bytes:
-    own = message.body if isinstance(message, HttpRequest) else message.payload
-    return webhook.raw if own is None else own
-
-
-def _as_json(trace: RouteTrace, webhook: Webhook) -> dict[str, object]:
-    mismatch = trace.mismatch
+def _as_json(step: Step) -> dict[str, object]:
+    trace, failed = step.trace, step.trace.mismatch
+    mismatch = failed and {
+        "source": failed.source,
+        "operator": failed.operator,
+        "expected": _plain(failed.expected),
+        "seen": _plain(failed.seen),
+    }
     return {
         "route": trace.route,
         "verdict": trace.verdict.value,
         "error": None if trace.error is None else str(trace.error),
-        "mismatch": None
-        if mismatch is None
-        else {
-            "source": mismatch.source,
-            "operator": mismatch.operator,
-            "expected": _plain(mismatch.expected),
-            "seen": _plain(mismatch.seen),
-        },
-        "sends": [_plan_json(plan, webhook) for plan in trace.plans],
+        "rejection": trace.rejection and {"code": trace.rejection.code, "reason": trace.rejection.reason},
+        "mismatch": mismatch,
+        "sends": [sending_json(sending) for sending in step.sendings],
+        "rate": step.rate and str(step.rate),
+        "reply": step.response and response_json(step.response),
     }
 
 
-def _plan_json(plan: Plan, webhook: Webhook) -> dict[str, object]:
-    message = plan.message
-    if message is None:
-        return {"target": plan.target, "error": str(plan.error)}
-    shown: dict[str, object] = {"target": plan.target, "order_key": plan.order_key}
-    if isinstance(message, HttpRequest):
-        shown |= {"http": message.url, "method": message.method, "headers": dict(message.headers)}
-    else:
-        shown |= {"mqtt": message.topic, "qos": message.qos, "retain": message.retain}
-        shown |= {"content_type": message.content_type}
-    return shown | {"payload": _payload(message, webhook).decode("utf-8", "replace")}
-
-
-def _plain(value: object) -> object:
+def _plain(value: object) -> Any:
     """A value of a condition as JSON can say it."""
     try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return str(value)
-    return value
+        return orjson.loads(orjson.dumps(value))
+    except TypeError:  # a number that JSON doesn't know, or a body that nests too deeply
+        return shown(value)

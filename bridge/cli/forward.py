@@ -1,7 +1,7 @@
 """`relay-bridge forward`: one bucket to one target, with no file."""
 
+import hashlib
 import json
-import tempfile
 from pathlib import Path
 
 import click
@@ -28,10 +28,8 @@ def command(bucket: str, topic: str | None, url: str | None, broker: str, relay:
         raise click.UsageError("give one of --mqtt and --http")
     set_up_logging("info")
     text = routing_text(bucket=bucket, topic=topic, url=url, broker=broker, relay=relay)
-    with tempfile.TemporaryDirectory(prefix="relay-bridge-") as folder:
-        file = Path(folder) / "forward.yaml"
-        file.write_text(text, encoding="utf-8")
-        run_daemon(file, _own(folders(), bucket, topic or url or "", Path(folder)))
+    where = own_folders(folders(), text)
+    run_daemon(_write(text, where.state), where)
 
 
 def routing_text(*, bucket: str, topic: str | None, url: str | None, broker: str, relay: str) -> str:
@@ -47,7 +45,14 @@ def routing_text(*, bucket: str, topic: str | None, url: str | None, broker: str
     )
 
 
-def _own(where: Folders, bucket: str, target: str, runtime: Path) -> Folders:
-    """A state folder of its own, so that it runs beside the daemon and finds its journal again."""
-    name = "".join(c if c.isalnum() else "-" for c in f"{bucket} {target}")[:100]
-    return Folders(state=where.state / "forward" / name, runtime=runtime)
+def own_folders(where: Folders, text: str) -> Folders:
+    """Folders for this command alone: it runs beside the daemon, and finds its journal again."""
+    name = f"forward-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+    return Folders(where.state / name, where.runtime / name)
+
+
+def _write(text: str, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = folder / "forward.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file

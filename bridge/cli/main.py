@@ -6,30 +6,29 @@ from typing import Any
 
 import click
 
-from bridge.errors import BridgeError, ConfigError, CredentialsRefused, JournalBusy, RelayError
+from bridge.cli.exits import allow_any_text, tell
+from bridge.errors import BridgeError
 from bridge.version import __version__
 
 COMMANDS = {
-    "check": "bridge.cli.check",
-    "demo": "bridge.cli.demo",
-    "explain": "bridge.cli.explain",
-    "forward": "bridge.cli.forward",
-    "relay": "bridge.cli.relay",
-    "reload": "bridge.cli.reload",
-    "run": "bridge.cli.run",
-    "status": "bridge.cli.status",
+    "check": "Print every problem of the routing file.",
+    "cleanup": "Clear what this bridge had its status broker retain.",
+    "dead": "List, show, retry or purge what could not be delivered.",
+    "demo": "Run the whole chain on this machine, with sample webhooks.",
+    "explain": "Show what would become of a webhook.",
+    "forward": "Forward one bucket to one target, with no file.",
+    "relay": "Run the self-hosted relay.",
+    "reload": "Have the daemon read its routing file again.",
+    "run": "Run the daemon.",
+    "schema": "Print the JSON Schema of the routing file, for editors.",
+    "status": "Show what the running daemon is doing.",
+    "test": "Run the tests that the routing file holds.",
 }
-
-# Exit statuses after sysexits.h, which systemd and scripts know.
-FAILED = 1
-UNAVAILABLE = 69
-OTHER_INSTANCE = 75
-REFUSED = 77
-CONFIGURATION = 78
+"""What each does; the command itself is `command` in `bridge.cli.<name>`."""
 
 
 class LazyGroup(click.Group):
-    """Looks a command up in `COMMANDS` and imports its module's `command`."""
+    """Imports a command's module only where the command is called, not to list it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """Every command's name."""
@@ -37,11 +36,15 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # as above
         """The command of this name."""
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(module).command
+        command: click.Command = import_module(f"bridge.cli.{cmd_name}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # as above
+        """The list of commands in the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
 
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -53,25 +56,10 @@ def cli() -> None:
     """Webhooks from a public relay onto local MQTT topics and HTTP services, with no open port."""
 
 
-def exit_status(error: BridgeError) -> int:
-    """The exit status that says whose fault an error is."""
-    match error:
-        case JournalBusy():
-            return OTHER_INSTANCE
-        case CredentialsRefused():
-            return REFUSED
-        case ConfigError():
-            return CONFIGURATION
-        case RelayError():
-            return UNAVAILABLE
-        case _:
-            return FAILED
-
-
 def main(args: list[str] | None = None) -> Any:
     """Run the command line and exit. Errors are one clear line on stderr, never a traceback."""
+    allow_any_text()
     try:
         return cli.main(args=args, prog_name="relay-bridge")
-    except BridgeError as error:
-        click.echo(f"relay-bridge: {error}", err=True)
-        sys.exit(exit_status(error))
+    except (BridgeError, OSError) as error:
+        sys.exit(tell(error))

@@ -9,8 +9,10 @@ import click
 
 from bridge.folders import routing_file
 
+Decorated = Callable[..., Any]
 
-def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
+
+def config_option(function: Decorated) -> Decorated:
     """`-c FILE`: the routing file."""
     return click.option(
         "-c",
@@ -20,6 +22,12 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default="$RELAY_BRIDGE_CONFIG, else /etc/relay-bridge/bridge.yaml",
         help="The routing file.",
     )(function)
+
+
+def format_option(function: Decorated) -> Decorated:
+    """`--format text|json`: for people or for machines."""
+    choice = click.Choice(["text", "json"])
+    return click.option("--format", "form", type=choice, default="text", help="How to print.")(function)
 
 
 def use_colour(stream: TextIO) -> bool:

@@ -4,42 +4,50 @@ import asyncio
 import faulthandler
 import logging
 import os
-import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
+from bridge.cli.exits import tell
 from bridge.cli.options import config_option
 from bridge.daemon import serve
+from bridge.errors import BridgeError
 from bridge.folders import Folders, folders
-from bridge.logs import set_up_logging
+from bridge.logs import LEVELS, set_up_logging
 
 
 @click.command("run")
 @config_option
 @click.option(
     "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
+    type=click.Choice(LEVELS),
     default="info",
     show_default=True,
     help="What is logged.",
 )
-def command(config: Path, log_level: str) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How it is logged; under systemd, text goes to the journal with fields.",
+)
+def command(config: Path, log_level: str, log_format: str) -> None:
     """Run the daemon until it is told to stop."""
-    set_up_logging(log_level)
+    set_up_logging(log_level, log_format)
     run_daemon(config.absolute(), folders())
 
 
-def run_daemon(config: Path, where: Folders) -> None:
-    """Serve, then end the process without waiting for threads that hang in the resolver.
-
-    Raises:
-        BridgeError: it could not start.
-    """
+def run_daemon(config: Path, where: Folders) -> NoReturn:
+    """Serve, then end the process without waiting for threads that hang in the resolver."""
     # systemd's watchdog ends a stuck process with SIGABRT: this prints where it was stuck.
     faulthandler.enable()
-    with asyncio.Runner() as runner:
+    runner = asyncio.Runner()
+    status = 0
+    try:
         runner.run(serve(config, where))
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(0)
+    except (BridgeError, OSError) as error:
+        status = tell(error)
+    logging.shutdown()
+    os._exit(status)

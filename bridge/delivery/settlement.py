@@ -1,5 +1,6 @@
 """How a delivery ends: each of the four ways in one place, so that none is forgotten or counted twice."""
 
+from bridge.complaints import Complaints
 from bridge.counters import Counts
 from bridge.delivery.receipts import Receipts
 from bridge.delivery.repeats import Repeats
@@ -19,6 +20,7 @@ class Settlement:
         self._repeats = repeats
         self._receipts = receipts
         self._witness = witness
+        self._deaths = Complaints("route %s: %d delivery(s) became dead letters; the last one: %s (%s)")
 
     def delivered(self, delivery: Delivery) -> None:
         """The target took it."""
@@ -50,6 +52,7 @@ class Settlement:
         self._repeats.given_up(delivery)
         self._journal.bury(delivery, code, reason)
         self._journal.add((), lambda _: self._receipts.safe(delivery))
+        self._deaths.note(delivery.route, code, reason, delivery.target)
         self._witness.settled(delivery, "dead", f"{code}: {reason}")
 
     def _forget(self, delivery: Delivery) -> None:

@@ -10,6 +10,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 Tell = Callable[[str, bytes], None]
 """Called on the event loop with `mqtt TOPIC` or `http PATH`, and the payload."""
 
+SUBSCRIBE_SECONDS = 10.0
+
 
 class Subscriber:
     """Subscribes to everything at the demo's broker."""
@@ -36,7 +38,8 @@ class Subscriber:
         """Connect, and wait for the subscription."""
         await asyncio.to_thread(self._client.connect, "127.0.0.1", self._port)
         self._client.loop_start()
-        await self._subscribed.wait()
+        async with asyncio.timeout(SUBSCRIBE_SECONDS):
+            await self._subscribed.wait()
 
     async def close(self) -> None:
         """Disconnect."""

@@ -36,7 +36,10 @@ class DemoBroker:
         self.port = _free_port()
         command = self._command()
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+            *command,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C ends the demo, which then ends this in its turn
         )
         try:
             async with asyncio.timeout(READY_SECONDS):

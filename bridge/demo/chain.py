@@ -71,7 +71,12 @@ class Chain:
             "RUNTIME_DIRECTORY": str(self.folder / "run"),
         }
         arguments = ("-m", "bridge", "run", "--log-level", "warning", "-c", str(ROUTES))
-        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environment)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            env=environment,
+            start_new_session=True,  # Ctrl-C ends the demo, which then ends this in its turn
+        )
         parts.push_async_callback(_end, process)
         try:
             async with asyncio.timeout(READY_SECONDS):

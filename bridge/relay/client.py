@@ -116,6 +116,8 @@ class RelayClient:
         self._on_state = on_state
         self._name, self._reason, self._since = "connecting", "", time.time()
         self._changes = 0
+        self._lost_at: float | None = None
+        """Monotonic time at which the outage began that lasts still."""
         self._connects = self._webhooks = self._bytes = self._cut = 0
 
         # Iteration
@@ -317,11 +319,20 @@ class RelayClient:
             self._on_state(self.state)
 
     def _report(self, name: str, reason: str) -> None:
-        """One line when an outage begins and one when it ends."""
+        """One line when an outage begins and one, with its duration, when it ends."""
         self._changes += 1
         level = logging.WARNING if name in ("down", "unauthorized") else logging.INFO
-        self._log(level, f"{name} ({reason})" if reason else name)
+        fields: dict[str, object] = {"state": name}
+        text = f"{name} ({reason})" if reason else name
+        if name in ("down", "unauthorized"):
+            self._lost_at = time.monotonic() if self._lost_at is None else self._lost_at
+        elif name == "subscribed" and self._lost_at is not None:
+            fields["seconds"] = seconds = time.monotonic() - self._lost_at
+            text, self._lost_at = f"{text} after {seconds:.1f} s", None
+            self._changes = 0 if seconds >= STABLE else self._changes  # that was no flapping
+        self._log(level, text, **fields)
 
-    def _log(self, level: int, text: str) -> None:
+    def _log(self, level: int, text: str, **fields: object) -> None:
         """A relay that flaps is soon left alone."""
-        logger.log(level if self._changes <= LOUD_CHANGES else logging.DEBUG, "relay: %s", text)
+        level = level if self._changes <= LOUD_CHANGES else logging.DEBUG
+        logger.log(level, "relay: %s", text, extra=fields)

@@ -51,7 +51,7 @@ class Health:
                 self._unreachable(reason)
             case Failure(kind=FailureKind.GONE, reason=reason):
                 self._reached("paused", reason)
-                log.warning("%s is paused until it is resumed: %s", self._target, reason)
+                self._log(logging.WARNING, "paused", "%s is paused until it is resumed: %s", reason)
             case Failure(kind=FailureKind.REFUSED, reason=reason):
                 self._reached("refused", reason)
                 self._log_refusal(reason)
@@ -65,7 +65,7 @@ class Health:
         if self.state.name != "paused":
             return False
         self._enter("up", "")
-        log.info("%s is resumed", self._target)
+        self._log(logging.INFO, "up", "%s is resumed")
         return True
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class Health:
         if self.state.name != "down":
             self._failed_probes = 0
             self._down_since = time.monotonic()
-            log.warning("%s is down: %s", self._target, reason)
+            self._log(logging.WARNING, "down", "%s is down: %s", reason)
         self._enter("down", reason)
         if self._timer is None:  # else it was in flight when the outage began, and is no probe
             wait = self._random() * min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(self._failed_probes, 10))
@@ -92,7 +92,8 @@ class Health:
     def _reached(self, name: str, reason: str) -> None:
         self.close()
         if self.state.name == "down":
-            log.info("%s is back after %.1f s", self._target, time.monotonic() - self._down_since)
+            seconds = time.monotonic() - self._down_since
+            self._log(logging.INFO, name, "%s is back after %.1f s", seconds, seconds=seconds)
         self._enter(name, reason)
 
     def _enter(self, name: str, reason: str) -> None:
@@ -103,4 +104,7 @@ class Health:
         now = time.monotonic()
         if now - self._refusal_logged >= QUIET:
             self._refusal_logged = now
-            log.warning("%s refuses, and needs somebody to look: %s", self._target, reason)
+            self._log(logging.WARNING, "refused", "%s refuses, and needs somebody to look: %s", reason)
+
+    def _log(self, level: int, state: str, text: str, *values: object, **fields: object) -> None:
+        log.log(level, text, self._target, *values, extra={"target": self._target, "state": state, **fields})

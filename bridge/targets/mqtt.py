@@ -76,6 +76,8 @@ class MqttTarget:
         self._exhausted = True
         self._ends = Ends()
         self._up_since = 0.0
+        self._lost_at: float | None = None
+        """When the outage began that lasts still."""
         self._answered = False
         """Whether this connection brought an acknowledgement."""
         self._head: Delivery | None = None
@@ -292,7 +294,14 @@ class MqttTarget:
             self._state = TargetState(name, reason, self._state.since)
             return
         level = {"up": logging.INFO, "refused": logging.ERROR}.get(name, logging.WARNING)
-        log.log(level, "%s: %s%s", self.name, name, f": {reason}" if reason else "")
+        fields: dict[str, object] = {"target": self.name, "state": name}
+        said = f": {reason}" if reason else ""
+        if self._lost_at is None:
+            self._lost_at = None if name == "up" else self._loop.time()
+        elif name == "up":
+            fields["seconds"] = seconds = self._loop.time() - self._lost_at
+            said, self._lost_at = f" after {seconds:.1f} s", None
+        log.log(level, "%s: %s%s", self.name, name, said, extra=fields)
         self._state = TargetState(name, reason, time.time())
 
     def _note_limits(self, limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""The routing file is edited again and again while webhooks flow: none is lost, none sees half of two files."""
+"""The routing file is edited again and again while webhooks flow: none is lost, none sees half of two."""
 
 import asyncio
 import itertools
@@ -98,7 +98,11 @@ async def test_two_hundred_edits_lose_nothing_and_mix_nothing(tmp_path: Path) ->
                 answer = await bridge.ask("reload")
                 assert answer["outcome"] in {"applied", "unchanged", "rejected"}
                 goal = sent + 2
-                await eventually(lambda goal=goal: sent >= goal)
+
+                def flows_on(goal: int = goal) -> bool:
+                    return sent >= goal
+
+                await eventually(flows_on)
             editor.renamed(routing(head, broker.port, EDITS + 1))
             answer = await bridge.ask("reload")
             stop.set()
@@ -118,7 +122,9 @@ async def test_two_hundred_edits_lose_nothing_and_mix_nothing(tmp_path: Path) ->
     assert sorted(versions) == list(range(sent))
     for number, topics in versions.items():
         assert sorted(topic.partition("/")[0] for topic in topics) == ["first", "second"], (number, topics)
-        assert len({topic.partition("/")[2] for topic in topics}) == 1, f"{number} is of two versions: {topics}"
+        assert len({topic.partition("/")[2] for topic in topics}) == 1, (
+            f"{number} is of two versions: {topics}"
+        )
         assert all(count == 1 for count in topics.values())
     assert len({topic for topics in versions.values() for topic in topics}) > EDITS // 2
     conserved(status)
