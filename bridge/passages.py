@@ -1,5 +1,6 @@
 """The last webhooks and what became of each, for people to look at. It looks on, and sits in nobody's way."""
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,8 @@ from typing import Any, Final, NamedTuple
 from bridge.message import Delivery, Failure, Message, MqttMessage
 from bridge.routing.table import Plan, Routed
 from bridge.webhook import Webhook
+
+log = logging.getLogger(__name__)
 
 KEPT: Final = 200
 BYTES: Final = 2 * 1024 * 1024
@@ -174,6 +177,9 @@ class Passages:
         self._bytes += passage.size
         if self._bytes > BYTES:
             self._shrink()
+        if not routed.plans and log.isEnabledFor(logging.DEBUG):
+            about = {"webhook": webhook.id, "bucket": webhook.bucket}
+            log.debug("webhook %s of bucket %s: %s", webhook.id, webhook.bucket, passage.outcome, extra=about)
         self._tell(passage)
 
     def repeated(self, webhook: Webhook, plans: Sequence[Plan]) -> None:
@@ -197,6 +203,8 @@ class Passages:
         self._note(delivery, "retrying", f"{failure.code}: {failure.reason}", None)
 
     def _note(self, delivery: Delivery, outcome: str, reason: str, finished: float | None) -> None:
+        if log.isEnabledFor(logging.DEBUG):
+            _log(delivery, outcome, reason)
         passage = self._by_id.get(delivery.webhook.id)
         if passage is None:
             return
@@ -231,6 +239,15 @@ def where_to(message: Message | None) -> str:
     if message is None:
         return ""
     return message.topic if isinstance(message, MqttMessage) else f"{message.method} {message.url}"
+
+
+def _log(delivery: Delivery, outcome: str, reason: str) -> None:
+    webhook = delivery.webhook
+    about = {"webhook": webhook.id, "bucket": webhook.bucket}
+    about |= {"route": delivery.route, "target": delivery.target}
+    where = where_to(delivery.message).partition("?")[0]
+    said = f"{outcome} ({reason})" if reason else outcome
+    log.debug("webhook %s by route %s to %s: %s", webhook.id, delivery.route, where, said, extra=about)
 
 
 def _leg(plan: Plan, fates: list[Fate]) -> Leg:

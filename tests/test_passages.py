@@ -151,3 +151,20 @@ def test_large_webhooks_are_not_all_kept() -> None:
     assert kept == list(range(KEPT * 2, KEPT * 2 - len(kept), -1))
     assert 2 <= len(kept) <= 8
     assert {one.legs[0].where for one in passages} == {"a"}
+
+
+def test_what_becomes_of_each_is_logged_for_those_who_ask_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    passages = Passages()
+    with caplog.at_level("INFO", "bridge.passages"):
+        passages.taken(webhook(), Routed((), ()))
+        passages.settled(sent(1, "a"), "delivered")
+    assert not caplog.records
+    with caplog.at_level("DEBUG", "bridge.passages"):
+        passages.taken(webhook(), Routed((), ()))
+        passages.settled(sent(1, "a", route="ring"), "dead", "http-400: it said\\x1b no")
+    assert [record.getMessage() for record in caplog.records] == [
+        "webhook log-1 of bucket doorbell: unmatched",
+        "webhook log-1 by route ring to a: dead (http-400: it said\\x1b no)",
+    ]
+    last = caplog.records[-1].__dict__
+    assert (last["webhook"], last["bucket"], last["route"]) == ("log-1", "doorbell", "ring")
