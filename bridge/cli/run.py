@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import gc
 import logging
 import os
 from pathlib import Path
@@ -43,6 +44,9 @@ def run_daemon(config: Path, where: Folders) -> NoReturn:
     """Serve, then end the process without waiting for threads that hang in the resolver."""
     # systemd's watchdog ends a stuck process with SIGABRT: this prints where it was stuck.
     faulthandler.enable()
+    # A webhook is freed by its last reference: the collector would look at it time and again in vain.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     runner = asyncio.Runner()
     status = 0
     try:

@@ -49,7 +49,12 @@ JOURNAL: Final = Record(
     (
         Key("path", FilePath(exists=False), "The database; left out: in the state folder.", _JOURNAL.path),
         Key("max_bytes", Size("1MiB", "1024GiB"), "What it may hold.", _JOURNAL.max_bytes),
-        Key("linger", Duration("0ms", "10s"), "Time to be delivered without a write.", _JOURNAL.linger),
+        Key(
+            "linger",
+            Duration("0ms", "10s"),
+            "Time to be delivered without a write; ten times that while the target keeps taking others.",
+            _JOURNAL.linger,
+        ),
         Key(
             "when_full",
             Choice(("disconnect", "drop_oldest", "drop_newest")),

@@ -84,7 +84,7 @@ class Dispatcher:
         self._commits = Commits(
             journal, self.receipts, self._eviction, self._limits.uncommitted_bytes, congested
         )
-        self._linger = Linger(self._limits.linger, self._commits.store)
+        self._linger = Linger(self._limits.linger, self._commits.store, self._served)
         self._wakes: dict[str, asyncio.TimerHandle] = {}
         self._stopping = False
 
@@ -269,6 +269,7 @@ class Dispatcher:
         outbox = self._outboxes[delivery.target]
         lane = outbox.lane(delivery.order_key)
         if isinstance(result, Delivered):
+            outbox.served = self._loop.time()
             self._settlement.delivered(delivery)
             self._release(outbox, lane, delivery)
         else:
@@ -340,6 +341,9 @@ class Dispatcher:
     def outboxes(self) -> Iterable[Outbox]:
         """Every outbox, for status."""
         return self._outboxes.values()
+
+    def _served(self, target: str) -> float:
+        return self._outbox(target).served
 
     def _outbox(self, name: str) -> Outbox:
         outbox = self._outboxes.get(name)

@@ -40,6 +40,7 @@ class Outbox:
         target: None where the routing file no longer names it: nothing is sent, nothing is lost.
         retry: the target's patience.
         held_bytes: memory that its deliveries take.
+        served: monotonic time at which the target last took a delivery.
         loads: lanes that are being read back.
         starving: lanes with deliveries in the journal that could be read back (an ordered set).
         retired: no route uses it any more; it is closed when nothing is owed.
@@ -53,6 +54,7 @@ class Outbox:
         self.target: Target | None = None
         self.retry = Retry()
         self.held_bytes = 0
+        self.served = -math.inf
         self.retired = False
         self.paused = False
         self._expired = expired
@@ -148,8 +150,8 @@ class Outbox:
             self.enlist(lane)
 
     def _burst(self, target: Target, lane: Lane, now: float) -> None:
-        for _ in range(BURST):
-            if not self._may_send(target, lane) or target.capacity() <= 0:
+        for _ in range(min(BURST, target.capacity())):
+            if not self._may_send(target, lane):
                 return
             delivery = lane.take(now)
             if delivery is None:
