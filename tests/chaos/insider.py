@@ -9,6 +9,8 @@ from tests.support.waiting import eventually
 
 INSIDE = Path(__file__).with_name("inside")
 ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+"""Seconds within which even a busy machine lets it answer."""
 
 
 class Insider:
@@ -44,5 +46,5 @@ class Insider:
     async def _asked(self, number: signal.Signals) -> str:
         self._answer.unlink(missing_ok=True)
         os.kill(self._bridge.pid, number)
-        await eventually(self._answer.exists)
+        await eventually(self._answer.exists, PATIENCE)
         return self._answer.read_text()

@@ -17,7 +17,7 @@ from tests.chaos import service as answers
 from tests.chaos.disk import filled, small_disk
 from tests.chaos.insider import Insider
 from tests.chaos.nature import Nature, needs_gcc
-from tests.chaos.rig import Rig
+from tests.chaos.rig import PATIENCE, POLL, Rig
 from tests.chaos.scenario import doorbells, events
 from tests.chaos.usage import MIB_KIB, data_kib, peak_kib
 from tests.chaos.world import BROKER, Settings
@@ -70,14 +70,14 @@ async def test_p5_an_event_loop_that_is_stuck_is_not_fed(tmp_path: Path) -> None
             rig.bridge.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
             insider = Insider(rig.bridge)
             await rig.restart()
-            await eventually(manager.fed)
-            await eventually(manager.fed)
+            await eventually(manager.fed, PATIENCE)
+            await eventually(manager.fed, PATIENCE)
             await insider.stand_still()
             manager.fed()
             with pytest.raises(AssertionError, match="not within"):
                 await eventually(manager.fed, 0.5)
             os.kill(rig.bridge.pid, signal.SIGABRT)  # what systemd does then
-            await eventually(lambda: rig.bridge.returncode == -signal.SIGABRT)
+            await eventually(lambda: rig.bridge.returncode == -signal.SIGABRT, PATIENCE)
             assert "in stand_still" in rig.bridge.log_text(), "it says where it was stuck"
     finally:
         manager.close()
@@ -108,12 +108,15 @@ async def test_p7_what_ends_for_want_of_memory_loses_nothing(tmp_path: Path) -> 
         await rig.safe()
         limit = data_kib(rig.bridge.pid) * 1024
         resource.prlimit(rig.bridge.pid, resource.RLIMIT_DATA, (limit, limit))
-        await rig.send(doorbells(300, first=100, size=200_000))
-        await eventually(lambda: rig.bridge.returncode is not None or "MemoryError" in rig.bridge.log_text())
-        if (
-            rig.bridge.returncode is None
-        ):  # a thread that can't begin hangs its starter: the watchdog's business
+        # A bridge without memory may read no more, so nobody waits here for what is being sent.
+        sending = asyncio.create_task(rig.send(doorbells(300, first=100, size=200_000)))
+        await eventually(
+            lambda: rig.bridge.returncode is not None or "MemoryError" in rig.bridge.log_text(), PATIENCE
+        )
+        if rig.bridge.returncode is None:
+            # Python waits for ever for a thread that had no memory to begin: that is the watchdog's business.
             await rig.bridge.kill()
+        await sending
         await rig.revive()
         await rig.safe()
         await rig.broker_up()
@@ -202,21 +205,24 @@ async def test_s1_a_full_disk_stops_the_intake_and_not_the_delivery(tmp_path: Pa
                 await rig.send(doorbells(200, first=200, size=5000))
                 status = await rig.until(lambda status: status["relay"]["state"] == "held")
                 assert "full" in status["journal"]["full"]
-                await rig.broker_up()
-                status = await rig.until(lambda status: status["targets"][BROKER]["pending"] == 0)
-                # What is delivered is marked although there is no room: that takes a commit or two.
-                await rig.until(lambda later: later["journal"]["commits"] >= status["journal"]["commits"] + 2)
                 assert rig.pusher.subscriber is None, "nothing more is taken"
-                await rig.bridge.kill()
-                assert stored(state / "journal.db", tmp_path / "copy.db") == 0
-            await rig.revive()
-            assert not (await rig.verdict()).wrong
+                assert stored(rig, tmp_path / "copy.db") > 0
+                await rig.broker_up()
+                await rig.until(lambda status: status["targets"][BROKER]["pending"] == 0)
+                # What is delivered is marked although there is no room.
+                await eventually(lambda: stored(rig, tmp_path / "copy.db") == 0, PATIENCE, every=POLL)
+            await rig.send(doorbells(200, first=400))
+            assert not (await rig.verdict()).wrong, "it takes webhooks again, by itself"
 
 
-def stored(journal: Path, copy: Path) -> int:
-    """Deliveries that a dead process left, read elsewhere, where there is room for it."""
-    for suffix in ("", "-wal"):
-        shutil.copy(f"{journal}{suffix}", f"{copy}{suffix}")
+def stored(rig: Rig, copy: Path) -> int:
+    """Deliveries that a crash would leave now, read elsewhere, where there is room for it."""
+    os.kill(rig.bridge.pid, signal.SIGSTOP)
+    try:
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{rig.bridge.folder / 'state' / 'journal.db'}{suffix}", f"{copy}{suffix}")
+    finally:
+        os.kill(rig.bridge.pid, signal.SIGCONT)
     with closing(sqlite3.connect(copy)) as db:
         return int(db.execute("SELECT count(*) FROM deliveries").fetchone()[0])
 
