@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos import scenario, test_fuzz, test_journal_kills, test_scenarios
+from tests.chaos.budget import BUDGET
 from tests.chaos.matrix import MATRIX, table
+from tests.chaos.powercut import test_powercut
 
 TESTS = Path(__file__).parent.parent
+PAGE = TESTS.parent / "docs" / "guarantee.md"
 ROWS = {
     "P": range(1, 10),
     "R": [n for n in range(1, 21) if n != 10],
@@ -35,12 +39,24 @@ def test_every_row_is_there() -> None:
 
 @pytest.mark.parametrize("row", MATRIX)
 def test_a_row_has_tests_that_exist(row: str) -> None:
-    assert MATRIX[row][1]
-    for test in MATRIX[row][1]:
+    assert MATRIX[row].tests
+    for test in MATRIX[row].tests:
         file, _, function = test.partition("::")
         assert function in functions(file), test
 
 
 def test_the_documentation_shows_it() -> None:
-    page = (TESTS.parent / "docs" / "guarantee.md").read_text()
-    assert table() in page, "python -m tests.chaos.matrix prints what belongs there"
+    assert table() in PAGE.read_text(), "python -m tests.chaos.matrix prints what belongs there"
+
+
+@pytest.mark.skipif(BUDGET != 1, reason="the documentation tells the everyday figures")
+def test_the_figures_are_those_of_the_tests() -> None:
+    lines = PAGE.read_text().splitlines()
+    figures = (
+        ("Webhooks through random faults", test_scenarios.SEEDS * scenario.WEBHOOKS),
+        ("Images of power cuts", test_powercut.CHAINS * test_powercut.LINKS * test_powercut.IMAGES),
+        ("`kill -9` of the journal's process", test_journal_kills.CYCLES),
+        ("Damaged messages to the parser", test_fuzz.FRAMES),
+    )
+    for what, count in figures:
+        assert f"| {what} | {count:,} | {10 * count:,} |" in lines

@@ -16,6 +16,11 @@ from tests.chaos.powercut.images import Figures, Recording, chain
 from tests.chaos.powercut.recording import compile_shim
 from tests.chaos.powercut.workload import MUTANTS
 
+CHAINS = budgeted(6)
+LINKS = 3
+IMAGES = 112
+"""Of each link of a chain."""
+
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="the recorder is compiled by gcc")
 
 
@@ -54,11 +59,11 @@ def test_a_recording_misses_nothing(shim: Path, tmp_path: Path, seed: int) -> No
 def test_a_power_cut_loses_nothing_that_was_confirmed(
     shim: Path, pool: ProcessPoolExecutor, request: pytest.FixtureRequest
 ) -> None:
-    work = partial(chain, shim, links=3, images=112)
-    figures = total(pool.map(work, range(budgeted(6))), request)
+    work = partial(chain, shim, links=LINKS, images=IMAGES)
+    figures = total(pool.map(work, range(CHAINS)), request)
     assert not figures.problems, figures
     assert not figures.salvaged, "a power cut damages nothing"
-    assert figures.images == 3 * 112 * budgeted(6)
+    assert figures.images == CHAINS * LINKS * IMAGES
     assert figures.confirmed > figures.images
 
 
