@@ -34,8 +34,12 @@ from tests.support.waiting import eventually
 MQTT, HTTP = "mqtt:home", "http:nodered"
 LIMITS = Limits(linger=0.003, held_bytes=200_000)
 RETRY = Retry(attempts=1_000_000, first=0.002, longest=0.005)
-LONGEST_LIFE = 0.14
-"""Seconds until the kill; the start of a child takes some of it, and is hit as well."""
+LONGEST_LIFE = 0.1
+"""Seconds until the kill."""
+UNBORN = 0.2
+"""Part of the lives that are counted from the fork: the start is hit as well."""
+PATIENCE = 60.0
+"""Seconds."""
 BACKLOG = 150
 """Deliveries that are owed before a child takes no more webhooks."""
 
@@ -198,9 +202,19 @@ class Killer:
     def cycle(self) -> None:
         """One child, killed at a random moment."""
         child = self._fork(3600.0, "")
+        if self._chance.random() > UNBORN:
+            self._at_work()
         time.sleep(self._chance.uniform(0, LONGEST_LIFE))
         os.kill(child, signal.SIGKILL)
         self._end(child)
+
+    def _at_work(self) -> None:
+        """Returns once the child tells what it does, which takes a while on a busy machine."""
+        silence = os.fstat(self._log).st_size
+        deadline = time.monotonic() + PATIENCE
+        while os.fstat(self._log).st_size == silence:
+            assert time.monotonic() < deadline, "a child did nothing"
+            time.sleep(0.001)
 
     def die_at(self, point: str) -> None:
         """One child that dies at a named point."""

@@ -62,7 +62,7 @@ class BridgeProcess:
                 stdout=log,
             )
         if subscribed:
-            await eventually_async(self._subscribed, 20)
+            await eventually_async(self._subscribed, 60)
 
     async def _subscribed(self) -> bool:
         assert self.returncode is None, f"the bridge ended: {self.log_text()}"
