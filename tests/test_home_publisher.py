@@ -13,7 +13,7 @@ from bridge.config.model import BrokerSettings
 from bridge.home import publisher as module
 from bridge.home.publisher import MOST_EVENTS, WINDOW, Publisher
 from tests.support.mosquitto import Broker, Collector, free_port
-from tests.support.mqtt import Publish, ScriptedBroker, connack, puback
+from tests.support.mqtt import HANG_UP, Publish, ScriptedBroker, connack, puback
 from tests.support.waiting import eventually
 
 
@@ -63,7 +63,7 @@ async def test_what_was_set_before_the_connection_is_told_by_it(tmp_path: Path) 
             publisher.retain("pi/status", b"online")
             publisher.send("pi/event/a", b"{}")
             assert await publisher.settled(10)
-        assert [(one.topic, one.content_type) for one in seen.messages] == [
+        assert [(one.topic, one.content_type) for one in await seen.wait(2)] == [
             ("pi/status", "text/plain"),
             ("pi/event/a", "application/json"),
         ]
@@ -173,13 +173,16 @@ async def test_what_is_subscribed_to_is_taken_also_on_the_next_connection(tmp_pa
         await own.close()
 
 
+# With no limit to its queue, Mosquitto 2.0 ends the connection over a topic that it refuses.
+@pytest.mark.parametrize("queued", [0, 1000])
 async def test_a_refused_topic_is_said_once_and_keeps_nothing_else_back(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, queued: int
 ) -> None:
     acl = tmp_path / "acl"
     acl.write_text("topic write pi/#\n")
     acl.chmod(0o600)
-    async with Broker(tmp_path, f"acl_file {acl}") as broker, publishing(broker.port) as publisher:
+    broker = Broker(tmp_path, f"acl_file {acl}", f"max_queued_messages {queued}")
+    async with broker, publishing(broker.port) as publisher:
         for topic in ("pi/a", "other/a", "other/b", "pi/b"):
             publisher.retain(topic, b"x")
         for _ in range(3):
@@ -194,6 +197,25 @@ async def test_a_refused_topic_is_said_once_and_keeps_nothing_else_back(
     ]
 
 
+async def test_a_topic_over_which_the_broker_only_hangs_up_keeps_nothing_else_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def answer(publish: Publish) -> bytes:
+        return HANG_UP if publish.topic.startswith("bad/") else puback(publish)
+
+    async with ScriptedBroker(answer) as broker, publishing(broker.port) as publisher:
+        for topic in ("pi/a", "bad/a", "pi/b"):
+            publisher.retain(topic, b"x")
+        assert await publisher.settled(20)
+        assert broker.publishes[-1].topic == "pi/b"
+        lasting = broker.connections
+        publisher.repeat()
+        assert await publisher.settled(5)
+        assert broker.connections == lasting
+    said = [record.getMessage() for record in caplog.records if "published" in record.message]
+    assert said == ["status on mqtt:home: bad/a can't be published: the broker ended connections over it"]
+
+
 async def test_mqtt_3_1_1_does_too(tmp_path: Path) -> None:
     old = {"protocol": "3.1.1"}
     async with Broker(tmp_path) as broker, Collector(broker.port) as seen:
@@ -201,4 +223,5 @@ async def test_mqtt_3_1_1_does_too(tmp_path: Path) -> None:
             publisher.retain("pi/status", b"online")
             publisher.send("pi/event/a", b"{}")
             assert await publisher.settled(5)
+        await seen.wait(2)
         assert seen.payloads == [b"online", b"{}"]

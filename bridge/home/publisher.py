@@ -30,7 +30,7 @@ EVENT_SECONDS: Final = 30.0
 """An event tells of a moment: one that waited longer is not sent any more."""
 ACKNOWLEDGE_SECONDS: Final = 30.0
 REFUSED_SECONDS: Final = 900.0
-"""Until a topic that the broker refused is tried again; Mosquitto 2.0 also ends the connection over it."""
+"""Until a topic that the broker refused is tried again."""
 
 _TEXT: Final = text_properties("text/plain")
 _JSON: Final = text_properties("application/json")
@@ -81,6 +81,10 @@ class Publisher:
         """By packet ID, the oldest first: the topic, and when it was sent."""
         self._refused: dict[str, float] = {}
         """Topics, and when they are tried again."""
+        self._suspect = ""
+        """The topic that was the oldest in flight when a connection was last lost."""
+        self._careful = False
+        """One at a time: a connection was lost over a publication, and the next one shows over which."""
         self._settled = asyncio.Event()
 
     def start(self) -> None:
@@ -127,7 +131,7 @@ class Publisher:
 
     def _pump(self) -> None:
         """Send what there is, retained topics first, within the window."""
-        window = min(WINDOW, self._limits.receive_maximum)
+        window = 1 if self._careful else min(WINDOW, self._limits.receive_maximum)
         while self._session.up and len(self._in_flight) < window:
             if self._unsent:
                 topic = next(iter(self._unsent))
@@ -187,7 +191,9 @@ class Publisher:
                 self._give_up(topic, name_of(code))
             else:
                 self._refused.pop(topic, None)
+                self._suspect = "" if topic == self._suspect else self._suspect
         self._pump()
+        self._careful = self._careful and not self._is_settled()
         self._settled.set()
 
     def responded(self, response: Response) -> None:
@@ -208,10 +214,19 @@ class Publisher:
 
     def disconnected(self, ended: Ended) -> bool:
         """Down; the next connection begins afresh."""
+        if self.state.name == "up" and self._in_flight:
+            self._judge()
         self._in_flight.clear()
         slow = ended.needs_a_person or ended.taken_over
         self._become("refused" if slow else "down", ended.reason)
         return slow
+
+    def _judge(self) -> None:
+        """Brokers may end a connection over a topic that they refuse, and say no reason."""
+        topic = next(iter(self._in_flight.values()))[0]
+        if len(self._in_flight) == 1 and topic == self._suspect:
+            self._give_up(topic, "the broker ended connections over it")
+        self._suspect, self._careful = topic, True
 
     def _become(self, name: str, reason: str) -> None:
         """One line in the log when it changes."""
