@@ -164,10 +164,13 @@ def test_an_envelope_leaves_json_as_it_came() -> None:
 
 
 def test_webhookrelay_is_the_frame_again() -> None:
-    hook = webhook(b'{"a": 1}', query_string="a=1", output="out")
+    headers = {"content-type": ("application/json",), "x-github-event": ("push", "second")}
+    hook = webhook(b'{"a": 1}', headers=headers, query_string="a=1", output="out")
     payload, content_type = render(WEBHOOKRELAY, hook)
     assert content_type == "application/json"
-    assert json.loads(payload or b"")["meta"]["bucked_id"] == hook.bucket_id
+    frame = json.loads(payload or b"")
+    assert frame["meta"]["bucked_id"] == hook.bucket_id
+    assert frame["headers"]["X-Github-Event"] == ["push", "second"]
     again = decode_frame((payload or b"").decode(), hook.received_at)
     assert isinstance(again, Webhook)
     assert (again.raw, again.headers, again.identity) == (hook.raw, hook.headers, hook.identity)

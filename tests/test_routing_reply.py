@@ -168,6 +168,11 @@ def test_a_status_without_a_body_has_none(status: int) -> None:
             None,
             Answer(302, (("location", "/x"), ("retry-after", "5"))),
         ),
+        (
+            b'{"status": 201, "headers": {"Content-Type": ["text/html", "x"], "Location": [{}]}}',
+            None,
+            Answer(201, (("content-type", "text/html"),)),
+        ),
         (b'{"status": 200, "headers": ["x"]}', None, Answer(200)),
     ],
 )

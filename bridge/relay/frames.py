@@ -8,6 +8,7 @@ body is always a string.
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ from bridge.webhook import Webhook
 BASE64: Final = "base64"
 """As `body_encoding` of a frame, which only a self-hosted relay sends, to clients that asked for it: `body`
 is in base64, since it is not UTF-8 and would be damaged as text."""
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+"""A header's name (RFC 9110, section 5.6.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +79,16 @@ def frame_of(webhook: Webhook) -> dict[str, Any]:
             "output_name": webhook.output,
             "output_destination": webhook.destination,
         },
-        "headers": {name: list(values) for name, values in webhook.headers.items()},
+        "headers": {canonical(name): list(values) for name, values in webhook.headers.items()},
         "query": webhook.query_string,
         "body": webhook.text,
         "method": webhook.method,
     }
+
+
+def canonical(name: str) -> str:
+    """A header's name in the case that Go gives it, and so the service's frames: `X-Github-Event`."""
+    return "-".join(part.capitalize() for part in name.split("-")) if _TOKEN(name) else name
 
 
 def encode_webhook(webhook: Webhook) -> str:

@@ -107,7 +107,7 @@ class EnvelopePayload:
 
 @dataclass(frozen=True, slots=True)
 class WebhookRelayPayload:
-    """The frame as the relay sent it, which flows made for the service's own Node-RED node understand."""
+    """The relay's frame, header names as the service spells them: for flows of its own Node-RED node."""
 
     def render(self, scope: Scope) -> Rendered:
         """As `Payload.render`."""

@@ -134,7 +134,12 @@ def _body(value: Any) -> tuple[bytes, str | None]:
 def _pairs(value: Any) -> list[tuple[str, str]]:
     if not isinstance(value, Mapping):
         return []
-    return [(name, str(text)) for name, text in value.items() if isinstance(text, str | int | float)]
+    found = [
+        (name, text)
+        for name, said in value.items()
+        for text in (said if isinstance(said, list) else [said])  # the service's clients write lists
+    ]
+    return [(name, str(text)) for name, text in found if isinstance(text, str | int | float)]
 
 
 def _passed(headers: Iterable[tuple[str, str]]) -> Headers:

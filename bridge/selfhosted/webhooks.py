@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import orjson
 
-from bridge.relay.frames import BASE64, encode, frame_of
+from bridge.relay.frames import BASE64, canonical, encode, frame_of
 from bridge.selfhosted.resources import Bucket, Input, Output
 from bridge.selfhosted.rules import Facts
 from bridge.webhook import Webhook
@@ -92,11 +92,6 @@ def plain_text(exact: bytes) -> str:
 def is_exact(text: bytes) -> bool:
     """Whether this is a frame with its body in base64."""
     return text.endswith(_MARK)
-
-
-def canonical(name: str) -> str:
-    """A header's name in the case that Go gives it: `X-Github-Event`."""
-    return "-".join(part.capitalize() for part in name.split("-"))
 
 
 def printable(text: str) -> str:
