@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.home import digest
-from bridge.home.digest import LONGEST, alert, clean, dead, event, event_type, moment, packed
+from bridge.home.digest import LONGEST, alert, clean, dead, event, event_type, packed
 from bridge.passages import BYTES, Passage, Passages
 from bridge.routing.table import Routed
 from bridge.silence import Alarm
@@ -99,19 +99,19 @@ def test_a_dead_letter_says_what_to_do() -> None:
         "target": "http:shop",
         "code": "http-400",
         "reason": "400  [0mBad",
-        "attempts": 1,
     }
 
 
 def test_an_alarm_begins_and_ends() -> None:
-    alarm = Alarm("meter", 0.0, 60.0, 0.0)
+    alarm = Alarm("meter", 0.0, 60.0, 5.0)
     assert alert(alarm, begins=True)["state"] == "on"
     assert alert(alarm, begins=False) == {
         "alert": "silence",
         "state": "off",
         "route": "meter",
-        "last_webhook": moment(0.0),
+        "silent_since": "1970-01-01T00:00:00Z",
         "every_seconds": 60.0,
+        "grace_seconds": 5.0,
     }
 
 

@@ -11,7 +11,7 @@ STATUS: Final[dict[str, Any]] = {
     "node": "pi",
     "started_at": 0.0,
     "uptime": 61.5,
-    "relay": {"state": "subscribed", "reason": "", "since": 0.0},
+    "relay": {"state": "subscribed", "reason": "doorbell", "since": 0.0},
     "targets": {
         "mqtt:home": {
             "state": "up",
@@ -24,6 +24,7 @@ STATUS: Final[dict[str, Any]] = {
             "expired": 0,
             "evicted": 0,
             "retries": 0,
+            "no_subscriber": 2,
         },
         "http:http://127.0.0.1:1880": {
             "state": "up",
@@ -53,7 +54,12 @@ STATUS: Final[dict[str, Any]] = {
     "counters": {"webhooks": 12, "duplicates": 0, "unmatched": 0, "rejected": 0},
     "silences": {},
     "journal": {"bytes": 4096, "full": ""},
-    "configuration": {"generation": 3, "outcome": "applied", "problems": [{"source": "s3cret"}]},
+    "configuration": {
+        "outcome": "applied",
+        "generation": 3,
+        "fingerprint": "8d93d82ed505" + 52 * "0",
+        "problems": [{"source": "s3cret"}],
+    },
     "process": {"max_rss_kib": 50_000},
 }
 """What a daemon says of itself, as far as it is used here."""
@@ -67,7 +73,7 @@ def test_a_healthy_bridge() -> None:
     assert health(STATUS, 60.0) == {
         "relay": {"connected": True, "state": "subscribed", "reason": ""},
         "brokers": {
-            "home": {"state": "up", "reason": "", "pending": 1},
+            "home": {"state": "up", "reason": "", "pending": 1, "no_subscriber": 2},
             "old": {"state": "not configured", "reason": "", "pending": 0},
         },
         "services": {"http://127.0.0.1:1880": {"state": "up", "reason": "", "pending": 2}},
@@ -85,7 +91,7 @@ def test_a_healthy_bridge() -> None:
         "last_webhook": "1970-01-01T00:01:00Z",
         "problem": False,
         "problems": [],
-        "configuration": "applied",
+        "configuration": {"outcome": "applied", "generation": 3, "fingerprint": "8d93d82ed505"},
         "process": {"uptime_seconds": 61, "max_rss_kib": 50_000},
     }
 
@@ -107,7 +113,7 @@ def test_what_runs_here() -> None:
             changed("relay", state="unauthorized", reason="no\nsuch key"),
             "the relay is unauthorized: no such key",
         ),
-        (changed("relay", state="down"), "the relay is down"),
+        (changed("relay", state="down", reason=""), "the relay is down"),
         (
             changed("targets", **{"mqtt:home": STATUS["targets"]["mqtt:home"] | {"state": "paused"}}),
             "mqtt:home is paused",
@@ -123,8 +129,9 @@ def test_a_problem_is_told_in_words(status: dict[str, Any], problem: str) -> Non
     assert said["problem"] is True
 
 
-def test_a_connection_that_is_being_made_is_no_problem_yet() -> None:
-    assert health(changed("relay", state="connecting"), None)["problems"] == []
+@pytest.mark.parametrize("state", ["connecting", "closed"])
+def test_a_start_and_a_stop_are_no_problem(state: str) -> None:
+    assert health(changed("relay", state=state), None)["problems"] == []
 
 
 def test_nothing_of_the_routing_file_is_in_it() -> None:

@@ -69,7 +69,6 @@ def dead(letter: Mapping[str, Any]) -> dict[str, Any]:
         "target": clean(letter["target"]),
         "code": clean(letter["code"]),
         "reason": clean(letter["reason"]),
-        "attempts": letter["attempts"],
     }
 
 
@@ -79,8 +78,9 @@ def alert(alarm: Alarm, *, begins: bool) -> dict[str, Any]:
         "alert": "silence",
         "state": "on" if begins else "off",
         "route": alarm.route,
-        "last_webhook": moment(alarm.since),
+        "silent_since": moment(alarm.since),
         "every_seconds": alarm.every,
+        "grace_seconds": alarm.grace,
     }
 
 

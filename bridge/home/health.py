@@ -9,9 +9,11 @@ Snapshot = Mapping[str, Any]
 """What `bridge.status.snapshot` says."""
 
 _WELL = {"up", "connecting"}
-_SUBSCRIBES = {"subscribed", "connecting"}
-"""What the relay's client does where nothing is wrong, if only for a moment."""
+_SUBSCRIBES = {"subscribed", "connecting", "closed"}
+"""What the relay's client does where nothing is wrong: at last, the bridge is stopping."""
 _COUNTS = ("delivered", "dead", "expired", "evicted")
+_HEARD = ("no_subscriber",)
+"""Of a broker that says so: deliveries that nobody was subscribed to."""
 
 
 def info(status: Snapshot, routes: list[str]) -> dict[str, Any]:
@@ -33,12 +35,13 @@ def health(status: Snapshot, last_webhook: float | None) -> dict[str, Any]:
         last_webhook: Unix time of the newest webhook, where there was one since the start.
     """
     targets, counters = status["targets"], status["counters"]
-    problems = list(_problems(status))
+    problems = _problems(status)
+    connected = status["relay"]["state"] == "subscribed"
     return {
         "relay": {
-            "connected": status["relay"]["state"] == "subscribed",
+            "connected": connected,
             "state": status["relay"]["state"],
-            "reason": clean(status["relay"].get("reason") or ""),
+            "reason": "" if connected else clean(status["relay"].get("reason") or ""),
         },
         "brokers": _named(targets, "mqtt:"),
         "services": _named(targets, "http:"),
@@ -50,7 +53,11 @@ def health(status: Snapshot, last_webhook: float | None) -> dict[str, Any]:
         "last_webhook": None if last_webhook is None else moment(last_webhook),
         "problem": bool(problems),
         "problems": problems,
-        "configuration": status["configuration"]["outcome"],
+        "configuration": {
+            "outcome": status["configuration"]["outcome"],
+            "generation": status["configuration"]["generation"],
+            "fingerprint": status["configuration"]["fingerprint"][:12],
+        },
         "process": {"uptime_seconds": int(status["uptime"]), **status["process"]},
     }
 
@@ -62,6 +69,7 @@ def _named(targets: Mapping[str, Any], kind: str) -> dict[str, Any]:
             "state": target["state"],
             "reason": clean(target["reason"]),
             "pending": target["pending"],
+            **{count: target[count] for count in _HEARD if count in target},
         }
         for name, target in targets.items()
         if name.startswith(kind)

@@ -94,22 +94,26 @@ class Presence:
         if self._serving is not None:
             await ended(self._serving)
         if clear:
-            await self._forget()
-            self._memory.retained, self._memory.components = [], {}
+            if await self._forget():
+                self._memory.retained, self._memory.components = [], {}
         else:
             self.publisher.retain(self.topics.status, OFFLINE)
             await self._settled()
         await self.publisher.close()
 
-    async def _forget(self) -> None:
-        """Home Assistant's entities go first: they could not read empty messages."""
+    async def _forget(self) -> bool:
+        """Whether the broker has forgotten it all.
+
+        Home Assistant's entities go first: they could not read empty messages.
+        """
+        forgotten = True
         for topic in reversed(self.place.retained):
             self.publisher.retain(topic, FORGET)
-            await self._settled()
+            forgotten = forgotten and await self._settled()
+        return forgotten
 
-    async def _settled(self) -> None:
-        if self.publisher.state.name == "up":
-            await self.publisher.settled(GOODBYE_SECONDS)
+    async def _settled(self) -> bool:
+        return self.publisher.state.name == "up" and await self.publisher.settled(GOODBYE_SECONDS)
 
     def _take(self, topic: str, payload: bytes, retained: bool) -> None:
         if retained:

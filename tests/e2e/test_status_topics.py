@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from typing import Any
 
 import aiohttp
 import jsonschema
+import orjson
 import paho.mqtt.publish
 import pytest
 
+from bridge.journal.journal import Journal
 from bridge.selfhosted.server import SelfHostedRelay
+from bridge.silence import NOTE
 from tests.support.cli import run
 from tests.support.home_assistant import SCHEMA
 from tests.support.http import recording_server
@@ -223,6 +227,36 @@ async def test_no_command_is_obeyed_that_is_off_or_retained(tmp_path: Path, stat
         await it.until("home/ring")
         await it.until(f"{BASE}/event/ring")
         assert not [one for one in it.seen.messages if "/response/" in one.topic]
+
+
+EARLY = (
+    "import runpy, bridge.silence as it; it.START_SECONDS = 1; runpy.run_module('bridge', None, '__main__')"
+)
+"""Runs a bridge that looks for silence soon: it would wait for what the relay still has to tell."""
+
+
+async def seen_an_hour_ago(bridge: BridgeProcess, route: str) -> None:
+    """Have a stopped bridge believe that the last webhook came then."""
+    journal = await Journal.open(bridge.folder / "state" / "journal.db", max_bytes=1 << 20)
+    journal.put(NOTE, orjson.dumps({route: time.time() - 3600}))
+    await journal.close()
+
+
+async def test_a_route_that_falls_silent_is_told_until_it_is_heard(tmp_path: Path) -> None:
+    text = routes("ring").replace("send:", "expect: {every: 2m, grace: 1m}, send:")
+    async with rig(tmp_path, text=text) as it:
+        assert await it.bridge.stop() == 0
+        await seen_an_hour_ago(it.bridge, "ring")
+        it.bridge.program = ("-c", EARLY)
+        await it.bridge.start()
+        alarm = await it.until(f"{BASE}/alert")
+        assert (alarm["alert"], alarm["state"], alarm["route"]) == ("silence", "on", "ring")
+        assert (alarm["every_seconds"], alarm["grace_seconds"]) == (120.0, 60.0)
+        await it.until(f"{BASE}/health", lambda said: said["problems"] == ["route ring is silent"])
+        after = len(it.seen.messages)
+        await it.ring()
+        assert (await it.until(f"{BASE}/alert", after=after))["state"] == "off"
+        await it.until(f"{BASE}/health", lambda said: not said["problem"], after)
 
 
 async def test_a_repeat_is_no_second_event(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from tests.support.waiting import eventually_async
 class BridgeProcess:
     """Runs `relay-bridge run` on a routing file in a folder of its own."""
 
+    program: tuple[str, ...] = ("-m", "bridge")
+
     def __init__(self, folder: Path, routing: str, **environment: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -56,7 +58,7 @@ class BridgeProcess:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "bridge", "run", "-c", str(self.file)),
+                *(*self.program, "run", "-c", str(self.file)),
                 env=self.environment,
                 stderr=log,
                 stdout=log,
