@@ -10,9 +10,6 @@ from bridge.passages import KEPT, Leg, Passage, Passages
 REPLAYED: Final = "replay-"
 LOCAL: Final = "local-"
 """IDs of webhooks that an operator sent begin so."""
-PROBE_HEADER: Final = "x-relay-bridge-probe"
-"""By which the sender of a webhook finds it again."""
-
 LONGEST: Final = 300
 """Characters of a text."""
 MOST_LEGS: Final = 20
@@ -33,16 +30,16 @@ class Wanted(NamedTuple):
     bucket: str | None = None
     route: str | None = None
     outcome: str | None = None
-    probe: str | None = None
 
     def takes(self, passage: Passage) -> bool:
         """Whether a webhook is one of them, whatever becomes of it."""
         if self.bucket not in (None, passage.facts["bucket"]):
             return False
-        if self.route is not None and self.route not in _routes(passage):
-            return False
-        webhook = passage.webhook
-        return self.probe is None or (webhook is not None and webhook.header(PROBE_HEADER) == self.probe)
+        return self.route is None or self.route in _routes(passage)
+
+    def shows(self, passage: Passage) -> bool:
+        """Whether it is one of them as it stands now."""
+        return self.takes(passage) and self.outcome in (None, passage.outcome)
 
 
 class Follower:
@@ -68,7 +65,7 @@ class Follower:
         Args:
             past: how many of the webhooks that came before are told of first.
         """
-        known = [one for one in self._passages if self._wanted.takes(one)]
+        known = [one for one in self._passages if self._wanted.shows(one)]
         stop = self._passages.listen(self.note)
         try:
             for passage in reversed(known[:past]):
@@ -116,7 +113,7 @@ class Follower:
         if self._told.get(passage.number) == outcome:
             return False
         self._told[passage.number] = outcome
-        return self._wanted.outcome in (None, outcome)
+        return self._wanted.shows(passage)
 
     async def _news_come(self) -> bool:
         """Wait for news, or until a webhook has waited long enough; whether there can be any."""

@@ -145,7 +145,7 @@ def streams(daemon: Operated) -> dict[str, Stream]:
     """What answers bit by bit, by name."""
 
     def tail(fields: Mapping[str, object]) -> AsyncGenerator[Answer | None, None]:
-        request = Request(fields, "bucket", "route", "outcome", "probe", "past")
+        request = Request(fields, *Wanted._fields, "past")
         wanted = Wanted(*(request.text(name) for name in Wanted._fields))
         return Follower(daemon.passages, wanted).lines(min(KEPT, request.number("past", 0)))
 

@@ -85,10 +85,10 @@ def listen(
     """
     connection = _UnixConnection(control_sockets(), SILENCE)
     try:
-        response = _request(connection, command, request)
-        for line in response:
-            if line.strip():
-                yield _accepted(response.status, json.loads(line))
+        with _request(connection, command, request) as response:
+            for line in response:
+                if line.strip():
+                    yield _accepted(response.status, json.loads(line))
     except TimeoutError as error:
         raise DaemonUnavailable("the daemon does not answer any more") from error
     except (OSError, http.client.HTTPException, ValueError) as error:

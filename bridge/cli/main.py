@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "Run the daemon.",
     "schema": "Print the JSON Schema of the routing file, for editors.",
     "status": "Show what the running daemon is doing.",
+    "tail": "Show webhooks as they come, and what becomes of each.",
     "test": "Run the tests that the routing file holds.",
 }
 """What each does; the command itself is `command` in `bridge.cli.<name>`."""

@@ -18,6 +18,8 @@ class ControlPeer:
     """Its answers by command, each given once, and what it was asked."""
 
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    streams: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What it tells by command, line by line, before it goes away."""
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
@@ -31,7 +33,10 @@ def control_peer(folder: Path) -> Iterator[ControlPeer]:
             command = self.path.removeprefix("/")
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             peer.requests.append((command, request))
-            body = json.dumps(peer.answers[command].pop(0)).encode()
+            if command in peer.streams:
+                body = b"".join(b"\n" + json.dumps(one).encode() + b"\n" for one in peer.streams[command])
+            else:
+                body = json.dumps(peer.answers[command].pop(0)).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
