@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
@@ -16,6 +17,10 @@ MOST: Final = 200
 """Webhooks in one go."""
 TURN: Final = 20
 """Webhooks taken before live ones have their turn again."""
+PROBE_HEADER: Final = "x-relay-bridge-probe"
+"""By which a webhook that went through the relay is known again."""
+COPIES: Final = 0.1
+"""Seconds in which the relay's copies for further outputs of the bucket follow the first one."""
 _OPEN: Final = {"pending", "retrying"}
 
 
@@ -35,6 +40,30 @@ class Injection:
         made = replace(webhook, id=LOCAL + secrets.token_hex(8), late=True)
         return await self._take([made], self._intake.accept, wait)
 
+    async def send_around(
+        self, webhook: Webhook, post: Callable[[Webhook], Awaitable[int]], wait: float
+    ) -> tuple[int, list[Line]]:
+        """Have a webhook sent at the relay's public address, and see it come.
+
+        Args:
+            webhook: as its sender would send it.
+            post: sends it; the status of the answer.
+            wait: seconds after the answer.
+
+        Raises:
+            ControlError: it did not come.
+        """
+        probe = secrets.token_hex(8)
+        marked = replace(webhook, headers={**webhook.headers, PROBE_HEADER: (probe,)})
+        with closing(_Watch(self._passages, lambda one: one.header(PROBE_HEADER) == probe)) as watch:
+            status = await post(marked)
+            await watch.settled(wait)
+            if not watch.found:
+                raise ControlError(f"the relay answered {status}, and no webhook came within {wait:g} s")
+            await asyncio.sleep(COPIES)
+            await watch.settled(wait)
+            return status, watch.lines()
+
     async def replay(self, webhooks: Sequence[Webhook], wait: float) -> list[Line]:
         """Take webhooks again, in this order. `wait` is in seconds, for all of them.
 
@@ -49,16 +78,15 @@ class Injection:
         self, webhooks: Sequence[Webhook], accept: Callable[[Webhook], None], wait: float
     ) -> list[Line]:
         """The lines of all, as they are when nothing is open any more or the time is up."""
-        watch = _Watch(self._passages, {one.id for one in webhooks})
-        try:
+        ids = {one.id for one in webhooks}
+        with closing(_Watch(self._passages, lambda one: one.id in ids)) as watch:
             for number, webhook in enumerate(webhooks, 1):
                 accept(webhook)
                 if number % TURN == 0:
                     await asyncio.sleep(0)
-            await watch.settled(wait)
-        finally:
-            watch.close()
-        return [line_of(passage) for passage in watch.found.values()]
+            if webhooks:
+                await watch.settled(wait)
+            return watch.lines()
 
     def kept(self, *, since: float = 0.0) -> list[Webhook]:
         """The webhooks that are still known with their bodies, oldest first; `since` is Unix time."""
@@ -83,24 +111,30 @@ class Injection:
 
 
 class _Watch:
-    """Sees what becomes of webhooks with these IDs."""
+    """Sees what becomes of some webhooks."""
 
-    def __init__(self, passages: Passages, ids: set[str]) -> None:
-        self._ids = ids
+    def __init__(self, passages: Passages, wanted: Callable[[Webhook], bool]) -> None:
+        self._wanted = wanted
         self._news = asyncio.Event()
-        self.found: dict[str, Passage] = {}
+        self.found: dict[int, Passage] = {}
+        """By number."""
         self.close = passages.listen(self._note)
 
     def _note(self, passage: Passage) -> None:
-        if passage.id in self._ids:
-            self.found[passage.id] = passage
+        webhook = passage.webhook
+        if passage.number in self.found or (webhook is not None and self._wanted(webhook)):
+            self.found[passage.number] = passage
             self._news.set()
 
+    def lines(self) -> list[Line]:
+        """What became of each."""
+        return [line_of(passage) for passage in self.found.values()]
+
     async def settled(self, wait: float) -> None:
-        """Return when nothing is open any more, or after `wait` seconds."""
+        """Return when one came and nothing is open any more, or after `wait` seconds."""
         try:
             async with asyncio.timeout(wait):
-                while any(passage.outcome in _OPEN for passage in self.found.values()):
+                while not self.found or any(one.outcome in _OPEN for one in self.found.values()):
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:

@@ -220,10 +220,17 @@ def _injections(daemon: Operated) -> dict[str, Handler]:
 
     async def send(fields: Mapping[str, object]) -> Answer:
         request = Request(fields, "frame", "wait")
-        webhook = decode_frame(request.long_text("frame"), time.time())
-        if not isinstance(webhook, Webhook):
-            raise ControlError("the frame is no webhook")
-        return {"webhooks": await injection.send(webhook, _wait(request))}
+        return {"webhooks": await injection.send(_framed(request), _wait(request))}
+
+    async def send_around(fields: Mapping[str, object]) -> Answer:
+        from bridge.relay.public import address, post  # noqa: PLC0415  # heavy, and seldom needed
+
+        request = Request(fields, "frame", "url", "wait")
+        webhook = _framed(request)
+        bucket = webhook.bucket or webhook.bucket_id
+        url = request.text("url") or await address(daemon.config.relay, bucket, webhook.input)
+        status, lines = await injection.send_around(webhook, lambda one: post(one, url), _wait(request))
+        return {"answered": status, "webhooks": lines}
 
     async def replay(fields: Mapping[str, object]) -> Answer:
         request = Request(fields, "numbers", "last", "since", "wait")
@@ -232,7 +239,7 @@ def _injections(daemon: Operated) -> dict[str, Handler]:
         else:
             since = request.seconds("since")
             found = injection.kept(since=0.0 if since is None else time.time() - since)
-            webhooks = found[-request.number("last", KEPT) :]
+            webhooks = found[max(0, len(found) - request.number("last", KEPT)) :]
         return {"webhooks": await injection.replay(webhooks, _wait(request))}
 
     async def replay_log(fields: Mapping[str, object]) -> Answer:
@@ -240,7 +247,14 @@ def _injections(daemon: Operated) -> dict[str, Handler]:
         webhooks = await _logged(daemon, request)
         return {"webhooks": await injection.replay(webhooks, _wait(request))}
 
-    return {"send": send, "replay": replay, "replay-log": replay_log}
+    return {"send": send, "send-around": send_around, "replay": replay, "replay-log": replay_log}
+
+
+def _framed(request: Request) -> Webhook:
+    webhook = decode_frame(request.long_text("frame"), time.time())
+    if not isinstance(webhook, Webhook):
+        raise ControlError("the frame is no webhook")
+    return webhook
 
 
 def _wait(request: Request) -> float:

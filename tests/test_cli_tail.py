@@ -3,32 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bridge.cli.lines import webhook_lines
 from tests.support.cli import ESCAPE, call
 from tests.support.control import ControlPeer, control_peer
+from tests.support.lines import LINE, hostile
 
-LINE: dict[str, Any] = {
-    "number": 7,
-    "id": "log-7",
-    "received_at": 1_700_000_000.0,
-    "from": "relay",
-    "bucket": "doorbell",
-    "input": "",
-    "method": "POST",
-    "path": "/",
-    "routes": ["ring"],
-    "outcome": "delivered",
-    "latency": 0.0042,
-    "deliveries": [
-        {"route": "ring", "target": "mqtt:home", "where": "a", "outcome": "delivered", "attempts": 1}
-        | {"reason": ""}
-    ],
-    "rejected": [],
-}
 STOPPED = "relay-bridge: the daemon has stopped\n"
 
 
@@ -88,21 +70,6 @@ def test_what_was_missed_is_said(daemon: ControlPeer) -> None:
     daemon.streams["tail"] = [{"missed": 3}]
     done = call("tail")
     assert (done.out, done.err) == ("", f"(3 changes came too fast to be shown)\n{STOPPED}")
-
-
-HOSTILE = "a\x1b[2J\x9b\r\n\u202eb"
-
-
-def hostile(value: Any) -> Any:
-    """The same, with every text a stranger's."""
-    match value:
-        case dict():
-            return {name: hostile(one) for name, one in value.items()}
-        case list():
-            return [hostile(one) for one in value]
-        case str():
-            return HOSTILE
-    return value
 
 
 def test_nothing_in_it_steers_a_terminal() -> None:

@@ -10,9 +10,8 @@ import click
 
 from bridge.cli.client import ask
 from bridge.cli.exits import FAILED
-from bridge.cli.options import format_option
+from bridge.cli.options import duration, format_option
 from bridge.config.problems import printable
-from bridge.config.values import parse_duration
 
 AT_ONCE = 250
 """Dead letters in one request."""
@@ -24,17 +23,10 @@ def command() -> None:
     """List, show, retry or purge dead letters: what could not be delivered."""
 
 
-def _duration(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
-    try:
-        return None if text is None else parse_duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 def filters(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which dead letters are meant."""
     for option in (
-        click.option("--older-than", metavar="DURATION", callback=_duration, help="Such as 24h."),
+        click.option("--older-than", metavar="DURATION", callback=duration, help="Such as 24h."),
         click.option("--code", help="Why it failed, such as http-404."),
         click.option("--target", help="Where it was to go, such as mqtt:home."),
         click.option("--route", help="The route that sent it."),

@@ -1,11 +1,14 @@
 """A webhook and what became of it, for people: one line, and one more for each delivery that needs a look."""
 
+import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
+from bridge.cli.options import use_colour
 from bridge.config.problems import printable
 
 WELL: Final = frozenset({"delivered", "matched", "duplicate"})
@@ -18,6 +21,14 @@ COLOURS: Final = {
     "retrying": "yellow",
     "unmatched": "yellow",
 }
+
+
+def show(told: dict[str, Any], form: str) -> None:
+    """Print one webhook on stdout, as the daemon told of it."""
+    if form == "json":
+        click.echo(json.dumps(told))
+    else:
+        click.echo("\n".join(webhook_lines(told, colour=use_colour(sys.stdout))))
 
 
 def webhook_lines(told: dict[str, Any], *, colour: bool) -> Iterator[str]:

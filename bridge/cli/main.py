@@ -21,6 +21,7 @@ COMMANDS = {
     "reload": "Have the daemon read its routing file again.",
     "run": "Run the daemon.",
     "schema": "Print the JSON Schema of the routing file, for editors.",
+    "send": "Send a webhook, and show what becomes of it.",
     "status": "Show what the running daemon is doing.",
     "tail": "Show webhooks as they come, and what becomes of each.",
     "test": "Run the tests that the routing file holds.",

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 import click
 
+from bridge.config.values import parse_duration
 from bridge.folders import routing_file
 
 Decorated = Callable[..., Any]
@@ -28,6 +29,26 @@ def format_option(function: Decorated) -> Decorated:
     """`--format text|json`: for people or for machines."""
     choice = click.Choice(["text", "json"])
     return click.option("--format", "form", type=choice, default="text", help="How to print.")(function)
+
+
+def duration(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+    """A span of time, such as 15s, as seconds: a callback of an option."""
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def wait_option(function: Decorated) -> Decorated:
+    """`--wait DURATION`: how long to wait for what becomes of webhooks."""
+    return click.option(
+        "--wait",
+        metavar="DURATION",
+        default="10s",
+        show_default=True,
+        callback=duration,
+        help="How long to wait for what becomes of it.",
+    )(function)
 
 
 def use_colour(stream: TextIO) -> bool:

@@ -1,15 +1,13 @@
 """`relay-bridge tail`: webhooks as they come, and what becomes of each."""
 
-import json
-import sys
 from contextlib import closing
 from typing import Any
 
 import click
 
 from bridge.cli.client import listen
-from bridge.cli.lines import webhook_lines
-from bridge.cli.options import format_option, use_colour
+from bridge.cli.lines import show
+from bridge.cli.options import format_option
 
 MOST_PAST = 200
 """That the daemon remembers."""
@@ -48,17 +46,13 @@ def command(number: int, form: str, **wanted: str | None) -> None:
     try:
         with closing(listen("tail", request | {"past": number})) as told:
             for one in told:
-                show(one, form)
+                _show(one, form)
     except KeyboardInterrupt:
         return
 
 
-def show(told: dict[str, Any], form: str) -> None:
-    """Print what the daemon told."""
-    if form == "json":
-        click.echo(json.dumps(told))
-    elif "missed" in told:
+def _show(told: dict[str, Any], form: str) -> None:
+    if "missed" in told and form != "json":
         click.echo(f"({told['missed']} changes came too fast to be shown)", err=True)
     else:
-        for line in webhook_lines(told, colour=use_colour(sys.stdout)):
-            click.echo(line)
+        show(told, form)

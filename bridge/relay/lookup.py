@@ -27,7 +27,7 @@ async def by_ids(relay: RelaySettings, ids: Sequence[str]) -> list[Webhook]:
     Raises:
         RelayError: the log can't be read; `NotInLog` where one of them is not in it.
     """
-    async with _rest(relay) as rest:
+    async with rest_of(relay) as rest:
         directory = await rest.directory()
         return [await _one(rest, directory, one) for one in ids]
 
@@ -38,14 +38,15 @@ async def between(relay: RelaySettings, seconds: float) -> list[Webhook]:
     Raises:
         RelayError: the log can't be read; `NotInLog` where it holds too many.
     """
-    found: list[Webhook] = []
+    found: dict[object, Webhook] = {}
 
     async def take(webhooks: Sequence[Webhook]) -> None:
-        found.extend(one for one in webhooks if one.received_at >= start)
+        # The parts that a log is read in may overlap.
+        found.update({one.identity or one: one for one in webhooks if one.received_at >= start})
         if len(found) > MOST:
             raise NotInLog(f"these are more than {MOST} webhooks: say a shorter time")
 
-    async with _rest(relay) as rest:
+    async with rest_of(relay) as rest:
         directory = await rest.directory()
         # The span is of the relay's time: a clock of this machine that is wrong must not move it.
         now = rest.clock.now(time.monotonic()) if rest.clock else time.time()
@@ -53,7 +54,7 @@ async def between(relay: RelaySettings, seconds: float) -> list[Webhook]:
         reader = LogReader(rest, directory)
         for bucket_id in directory.ids(relay.buckets):
             await reader.read(bucket_id, start, now, take)
-    return sorted(found, key=lambda one: one.received_at)
+    return sorted(found.values(), key=lambda one: one.received_at)
 
 
 async def _one(rest: RelayRest, directory: Directory, log_id: str) -> Webhook:
@@ -68,5 +69,6 @@ async def _one(rest: RelayRest, directory: Directory, log_id: str) -> Webhook:
     return webhook
 
 
-def _rest(relay: RelaySettings) -> RelayRest:
+def rest_of(relay: RelaySettings) -> RelayRest:
+    """The relay's REST interface."""
     return RelayRest(relay.url, relay.key, relay.secret, max_answer=relay.max_frame + MIB)

@@ -88,3 +88,51 @@ async def test_tail_shows_what_comes_as_it_comes(tmp_path: Path) -> None:
             assert await rig.bridge.stop() == 0
             assert await text.ended() == 69
             assert "relay-bridge: the daemon has stopped\n" in text.text
+
+
+async def test_send_takes_the_whole_way_and_tells_its_end(tmp_path: Path) -> None:
+    async with running_rig(tmp_path) as rig:
+        done = await rig.command("send", "--sample", "doorbell")
+        assert (done.status, done.err) == (0, "the relay answered 200\n")
+        assert "doorbell POST / -> ring  delivered in " in done.out
+        hostile = b'{bucket: shop, path: "/\\e[2J", body: {n: 1}}'
+        done = await rig.command("send", "-", stdin=hostile)
+        assert done.status == 0
+        assert r"shop POST /%1B%5B2J -> order  delivered in " in done.out
+        done = await rig.command("send", "-", stdin=hostile)
+        assert "  duplicate" in done.out, "the route deduplicates, whoever sends"
+        await rig.seen.wait(2)
+        assert [(one.topic, one.payload) for one in rig.seen.messages] == [
+            ("home/front", b'{"event": "ring", "door": "front"}'),
+            ("shop/orders", b'{"n":1}'),
+        ]
+        counters = (await rig.bridge.ask("status"))["counters"]
+        assert (counters["webhooks"], counters["duplicates"]) == (3, 1)
+
+
+async def test_send_local_needs_no_relay(tmp_path: Path) -> None:
+    async with running_rig(tmp_path) as rig:
+        await rig.relay.close()
+        done = await rig.command(
+            "send", "-", "--local", stdin=b'{bucket: doorbell, path: "/\\e[2J", body: {door: "\\e"}}'
+        )
+        assert done.status == 0
+        assert r"doorbell POST /\x1b[2J (local) -> ring  delivered in " in done.out
+        assert (await rig.seen.wait(1))[0].topic == "home/_"
+        done = await rig.command("send", "--sample", "slack", "--local")
+        assert (done.status, done.out.split()[-1]) == (1, "unmatched")
+        done = await rig.command("send", "--sample", "doorbell")
+        assert (done.status, done.out) == (1, "")
+        assert done.err.startswith("relay-bridge: the relay's log can't be reached")
+        unknown = f"{rig.relay.url}/v1/webhooks/x"
+        done = await rig.command("send", "--sample", "doorbell", "--url", unknown)
+        assert done.err.startswith("relay-bridge: the relay's public address can't be reached")
+
+
+async def test_send_says_where_nothing_comes(tmp_path: Path) -> None:
+    async with running_rig(tmp_path) as rig:
+        done = await rig.command("send", "--sample", "slack")
+        assert (done.status, done.err) == (1, "relay-bridge: the relay has no bucket 'slack'\n")
+        unknown = f"{rig.relay.url}/v1/webhooks/x"
+        done = await rig.command("send", "--sample", "doorbell", "--url", unknown, "--wait", "100ms")
+        assert done.err == "relay-bridge: the relay answered 200, and no webhook came within 0.1 s\n"
