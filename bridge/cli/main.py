@@ -19,6 +19,7 @@ COMMANDS = {
     "forward": "Forward one bucket to one target, with no file.",
     "relay": "Run the self-hosted relay.",
     "reload": "Have the daemon read its routing file again.",
+    "replay": "Have webhooks that came before taken again.",
     "run": "Run the daemon.",
     "schema": "Print the JSON Schema of the routing file, for editors.",
     "send": "Send a webhook, and show what becomes of it.",

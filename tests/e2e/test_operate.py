@@ -136,3 +136,61 @@ async def test_send_says_where_nothing_comes(tmp_path: Path) -> None:
         unknown = f"{rig.relay.url}/v1/webhooks/x"
         done = await rig.command("send", "--sample", "doorbell", "--url", unknown, "--wait", "100ms")
         assert done.err == "relay-bridge: the relay answered 200, and no webhook came within 0.1 s\n"
+
+
+async def test_replay_takes_webhooks_again_as_no_repeats(tmp_path: Path) -> None:
+    async with running_rig(tmp_path) as rig:
+        for number in range(1, 4):
+            await rig.post("shop", f'{{"n": {number}}}')
+        await rig.seen.wait(3)
+        done = await rig.command("replay", "3", "1")
+        assert (done.status, done.err) == (0, "2 webhooks replayed\n")
+        assert done.out.count("shop POST / (replay) -> order  delivered in ") == 2
+        await rig.command("replay", "--last", "1")
+        await rig.command("replay", "--since", "1h", "--last", "1")
+        await rig.seen.wait(7)
+        assert [json.loads(one)["n"] for one in rig.seen.payloads] == [1, 2, 3, 3, 1, 1, 1]
+        done = await rig.command("replay", "99")
+        assert (done.status, done.out) == (1, "")
+        assert done.err.startswith("relay-bridge: webhook 99 is not among the last ones; --from-relay")
+        done = await rig.command("replay", "--since", "1ms")
+        assert (done.status, done.err) == (0, "0 webhooks replayed\n")
+
+
+async def test_replay_from_the_relays_log_needs_no_memory_of_the_daemon(tmp_path: Path) -> None:
+    async with running_rig(tmp_path) as rig:
+        for number in range(1, 4):
+            await rig.post("shop", f'{{"n": {number}}}')
+        await rig.seen.wait(3)
+        lines = (await rig.command("replay", "--last", "3", "--format", "json")).out.splitlines()
+        first = json.loads(lines[0])["id"].partition("~")[2]
+        assert await rig.bridge.stop() == 0
+        await rig.bridge.start()
+        done = await rig.command("replay", "--from-relay", first)
+        assert (done.status, done.err) == (0, "1 webhook replayed\n")
+        assert "(replay) -> order  delivered" in done.out
+        done = await rig.command("replay", "--from-relay", "--since", "1h")
+        assert (done.status, done.err) == (0, "3 webhooks replayed\n")
+        await rig.seen.wait(10)
+        assert [json.loads(one)["n"] for one in rig.seen.payloads] == [1, 2, 3, 1, 2, 3, 1, 1, 2, 3]
+        done = await rig.command("replay", "--from-relay", "no-such-id")
+        assert (done.status, done.err) == (1, "relay-bridge: no-such-id is not in the relay's log\n")
+
+
+async def test_requests_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    async with running_rig(tmp_path) as rig:
+        for command, request in (
+            ("send", {}),
+            ("send", {"frame": "{"}),
+            ("send", {"frame": '{"type": "status"}'}),
+            ("send-around", {"frame": '{"type": "webhook"}', "url": 5}),
+            ("replay", {"numbers": ["1"]}),
+            ("replay", {"last": -1}),
+            ("replay", {"since": "1h"}),
+            ("replay-log", {"ids": [1]}),
+            ("tail", {"rute": "order"}),
+            ("tail", {"past": -1}),
+        ):
+            assert "error" in await rig.bridge.ask(command, **request), (command, request)
+        assert await rig.bridge.ask("replay", last=0) == {"webhooks": []}
+        assert (await rig.bridge.ask("status"))["counters"]["webhooks"] == 0
