@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from bridge.cli.exits import allow_any_text, tell
 from bridge.errors import BridgeError
@@ -13,6 +14,7 @@ from bridge.version import __version__
 COMMANDS = {
     "check": "Print every problem of the routing file.",
     "cleanup": "Clear what this bridge had its status broker retain.",
+    "completion": "Print what makes a shell complete commands and options.",
     "dead": "List, show, retry or purge what could not be delivered.",
     "demo": "Run the whole chain on this machine, with sample webhooks.",
     "explain": "Show what would become of a webhook.",
@@ -43,6 +45,15 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"bridge.cli.{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, or the options."""
+        found = [
+            CompletionItem(name, help=text)
+            for name, text in sorted(COMMANDS.items())
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # as above
         """The list of commands in the help."""
