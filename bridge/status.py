@@ -5,7 +5,7 @@ import resource
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from bridge.config.model import Config
 from bridge.counters import Counts
@@ -16,11 +16,14 @@ from bridge.relay.link import RelayLink
 from bridge.reload import Reloader
 from bridge.replies import Replies
 from bridge.silence import SilenceAlarms
+from bridge.targets.base import Target
 from bridge.targets.mqtt_answers import Answers
 from bridge.targets.registry import Registry
 from bridge.version import __version__
 
 PROCESS = Path("/proc/self/status")
+_GONE: Final = {"state": "not configured", "reason": "", "since": None, "last_failure": None}
+"""Of a target that no route names, and that is owed something still."""
 
 
 class Observed(Protocol):
@@ -47,6 +50,15 @@ class Asking(Protocol):
     """A target that can be asked for answers to what it is sent."""
 
     answers: Answers
+
+
+@runtime_checkable
+class Publishing(Protocol):
+    """A target that learns where nobody takes what it was sent."""
+
+    @property
+    def unheard(self) -> int:
+        """Deliveries that nobody was there for."""
 
 
 def snapshot(daemon: Observed) -> dict[str, object]:
@@ -92,26 +104,33 @@ def _relay(daemon: Observed) -> dict[str, object]:
 
 def _targets(daemon: Observed) -> dict[str, object]:
     """Each target's state and its conservation counts; `pending` closes the sum."""
-    states = {target.name: target.state() for target in daemon.registry}
-    answers = {
-        target.name: {"taken": target.answers.taken, "strays": target.answers.strays}
-        for target in daemon.registry
-        if isinstance(target, Asking) and (target.answers.taken or target.answers.strays)
-    }
+    targets = {target.name: target for target in daemon.registry}
     owed, held = daemon.dispatcher.owed(), daemon.dispatcher.paused
     shown: dict[str, object] = {}
-    for name in sorted({*states, *owed, *daemon.counts.targets}):
-        state = states.get(name)
+    for name in sorted({*targets, *owed, *daemon.counts.targets}):
         shown[name] = {
-            "state": state.name if state else "not configured",
-            "reason": state.reason if state else "",
-            "since": state.since if state else None,
+            **(_condition(targets[name]) if name in targets else _GONE),
             "pending": owed.get(name, 0),
             **daemon.counts.target(name).as_dict(),
-            **({"answers": answers[name]} if name in answers else {}),
             **({"state": "paused", "reason": "an operator holds it"} if name in held else {}),
         }
     return shown
+
+
+def _condition(target: Target) -> dict[str, object]:
+    """What a target says of itself."""
+    state, failure = target.state(), target.last_failure()
+    said: dict[str, object] = {
+        "state": state.name,
+        "reason": state.reason,
+        "since": state.since,
+        "last_failure": failure and asdict(failure),
+    }
+    if isinstance(target, Publishing):
+        said["unheard"] = target.unheard
+    if isinstance(target, Asking) and (target.answers.taken or target.answers.strays):
+        said["answers"] = {"taken": target.answers.taken, "strays": target.answers.strays}
+    return said
 
 
 def memory() -> dict[str, int | None]:

@@ -155,6 +155,20 @@ async def test_gaps_and_answers_are_told(parts: Parts) -> None:
     assert told == {"taken": 0, "strays": 1}
 
 
+async def test_a_target_tells_its_last_failure_and_who_was_not_there(parts: Parts) -> None:
+    home = parts.registry.use(parts.config.brokers)["mqtt:home"]
+    assert isinstance(home, MqttTarget)
+    await eventually(lambda: home.state().name == "down")
+    home.counters.no_subscriber = 3
+    told = snapshot(parts)["targets"]["mqtt:home"]  # type: ignore[index]  # JSON
+    assert told["unheard"] == 3
+    assert "refused" in told["last_failure"]["reason"]
+    assert abs(told["last_failure"]["at"] - time.time()) < 60
+    parts.target("http:shop")
+    gone = snapshot(parts)["targets"]["http:shop"]  # type: ignore[index]  # JSON
+    assert (gone["state"], gone["last_failure"], "unheard" in gone) == ("not configured", None, False)
+
+
 MEMORY = "from bridge.status import memory; found = memory(); print(found['rss_kib'], found['max_rss_kib'])"
 
 

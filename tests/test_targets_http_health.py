@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -50,6 +51,18 @@ async def test_an_outage_closes_the_window_until_one_probe_is_allowed() -> None:
     health.record(DELIVERED)
     assert health.state.name == "up"
     assert health.window(10) == 10
+
+
+async def test_the_last_failure_is_remembered_while_all_is_well_again() -> None:
+    health = Watched()
+    assert health.last_failure is None
+    health.record(BUSY)
+    health.record(FORBIDDEN)
+    health.record(DELIVERED)
+    assert health.state.name == "up"
+    assert health.last_failure is not None
+    assert health.last_failure.reason == "http-403: http://h/ answered 403"
+    assert abs(health.last_failure.at - time.time()) < 60
 
 
 @pytest.mark.parametrize("answer", [DELIVERED, BUSY, FORBIDDEN, Failure(FailureKind.PERMANENT, "http-400")])

@@ -18,6 +18,15 @@ class TargetState:
     """Unix time of the last change, in seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class LastFailure:
+    """What went wrong with a target last, of its connection or of a delivery; kept while it is up again."""
+
+    reason: str
+    at: float
+    """Unix time in seconds."""
+
+
 class Listener(Protocol):
     """What a target tells its owner. Called on the event loop's thread, never from within `send`."""
 
@@ -48,6 +57,9 @@ class Target(Protocol):
 
     def state(self) -> TargetState:
         """The connection's state."""
+
+    def last_failure(self) -> LastFailure | None:
+        """The newest failure since the target was made; None where there was none."""
 
     async def start(self) -> None:
         """Begin to connect; returns at once."""

@@ -15,7 +15,7 @@ from yarl import URL
 from bridge.config.model import ServiceSettings
 from bridge.message import Answer, Delivered, Delivery, Failure, FailureKind, HttpRequest, Result
 from bridge.routing.reply import LARGEST_BODY, answer_of_response
-from bridge.targets.base import Listener, TargetState
+from bridge.targets.base import LastFailure, Listener, TargetState
 from bridge.targets.http_connector import make_connector, tls_context
 from bridge.targets.http_health import Health
 from bridge.targets.http_status import judge_error, judge_status
@@ -68,6 +68,10 @@ class HttpTarget:
     def state(self) -> TargetState:
         """What the last answers say about it."""
         return self._health.state
+
+    def last_failure(self) -> LastFailure | None:
+        """The newest failure of a request."""
+        return self._health.last_failure
 
     def resume(self) -> bool:
         """End the pause that a 410 began; False where there was none."""

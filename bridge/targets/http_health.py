@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from bridge.message import Failure, FailureKind, Result
-from bridge.targets.base import TargetState
+from bridge.targets.base import LastFailure, TargetState
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class Health:
         self._refusal_logged = -QUIET
         self._timer: asyncio.TimerHandle | None = None
         self.state = TargetState("up", since=time.time())
+        self.last_failure: LastFailure | None = None
 
     def window(self, most: int) -> int:
         """How many deliveries may be in flight, of at most `most`."""
@@ -44,6 +45,8 @@ class Health:
 
     def record(self, result: Result) -> None:
         """Draw the conclusion from one result."""
+        if isinstance(result, Failure):
+            self.last_failure = LastFailure(f"{result.code}: {result.reason}", time.time())
         if self.state.name == "paused":  # stragglers do not end a pause
             return
         match result:

@@ -13,7 +13,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from bridge.config.model import BrokerSettings
 from bridge.message import DELIVERED, Delivered, Delivery, Failure, FailureKind, MqttMessage, Result
-from bridge.targets.base import Listener, TargetState
+from bridge.targets.base import LastFailure, Listener, TargetState
 from bridge.targets.mqtt_answers import Answers, Request, Response
 from bridge.targets.mqtt_codes import RESULTS
 from bridge.targets.mqtt_ends import Ends, Suspect
@@ -69,6 +69,7 @@ class MqttTarget:
         client_id = settings.client_id or f"relay-bridge-{node}-{settings.name}"
         self._session = MqttSession(settings, client_id, self)
         self._state = TargetState("connecting", since=time.time())
+        self._last_failure: LastFailure | None = None
         self._in_flight: dict[int, Delivery] = {}
         """By packet ID, the oldest first."""
         self._unwritten: deque[tuple[paho.MQTTMessageInfo, Delivery]] = deque()
@@ -96,6 +97,15 @@ class MqttTarget:
     def state(self) -> TargetState:
         """The connection's state."""
         return self._state
+
+    def last_failure(self) -> LastFailure | None:
+        """The newest failure, of the connection or of a publication."""
+        return self._last_failure
+
+    @property
+    def unheard(self) -> int:
+        """Publications that the broker took and had nobody to hand to, as MQTT 5 brokers tell."""
+        return self.counters.no_subscriber
 
     async def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -273,7 +283,9 @@ class MqttTarget:
         if isinstance(result, Delivered):
             counters.acknowledged += 1
             counters.no_subscriber += bool(result.note)
-        elif result.kind is FailureKind.REFUSED:
+            return
+        self._last_failure = LastFailure(f"{result.code}: {result.reason}", time.time())
+        if result.kind is FailureKind.REFUSED:
             counters.refused += 1
         elif result.kind is FailureKind.BUSY:
             counters.busy += 1
@@ -290,6 +302,8 @@ class MqttTarget:
 
     def _become(self, name: str, reason: str) -> None:
         """One line in the log when it changes; another reason for the same state is quiet."""
+        if name != "up":
+            self._last_failure = LastFailure(reason, time.time())
         if name == self._state.name:
             self._state = TargetState(name, reason, self._state.since)
             return

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bridge.message import DELIVERED, Delivery, HttpRequest, MqttMessage, Result
-from bridge.targets.base import Listener, TargetState
+from bridge.targets.base import LastFailure, Listener, TargetState
 from bridge.webhook import Webhook
 
 
@@ -91,6 +91,9 @@ class ScriptedTarget:
 
     def state(self) -> TargetState:
         return TargetState("up" if self.up else "down")
+
+    def last_failure(self) -> LastFailure | None:
+        return None
 
     async def start(self) -> None:
         """It is there from the beginning."""
