@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bridge.config.grammar import CONSOLE
-from bridge.console import console, events, failures, guard, listener
+from bridge.console import console, events, failures, listener
+from bridge.web import origin
 from tests.support.console import Parts, asking, running_console, running_parts
 
 TEXT = (Path(__file__).parent.parent / "docs" / "console.md").read_text()
@@ -38,7 +39,7 @@ async def test_each_address_is_answered(parts: Parts) -> None:
 
 
 def test_its_figures_are_the_codes() -> None:
-    assert guard.MUTATION_HEADER in TEXT
+    assert origin.MUTATION_HEADER in TEXT
     assert f"at most {events.MOST_CLIENTS} clients" in TEXT
     assert f"mode is {listener.SOCKET_MODE:04o}" in TEXT
     assert (events.TICK, "at most four changes a second" in TEXT) == (0.25, True)

@@ -10,8 +10,9 @@ from yarl import URL
 
 from bridge.config.model import ConsoleSettings
 from bridge.console.failures import ALLOWED
-from bridge.console.guard import COOKIE, HEADERS
+from bridge.console.guard import COOKIE
 from bridge.secret import Secret
+from bridge.web.origin import HEADERS
 from tests.support.console import TOKEN, Parts, asking, running_console, running_parts
 
 PROTECTED = ConsoleSettings(("127.0.0.1", 0), token=Secret(TOKEN))

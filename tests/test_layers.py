@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent / "bridge"
 # Lowest first. A module imports from lower layers, and from its own.
 LAYERS: list[tuple[str, ...]] = [
     ("bridge.version", "bridge.errors", "bridge.secret", "bridge.counters"),
-    ("bridge.folders", "bridge.logs", "bridge.crashpoint"),
+    ("bridge.folders", "bridge.logs", "bridge.crashpoint", "bridge.web"),
     ("bridge.webhook", "bridge.bodies"),
     ("bridge.message",),
     ("bridge.relay.frames", "bridge.relay.protocol", "bridge.relay.backoff"),
@@ -85,6 +85,8 @@ SELFHOSTED_MAY: tuple[str, ...] = (
 SELFHOSTED_MAY += ("bridge.relay.frames", "bridge.selfhosted")
 # It reads its settings again when they change; watching files knows nothing of the bridge.
 SELFHOSTED_MAY += ("bridge.watch",)
+# Its page is guarded as the console is; that knows of neither.
+SELFHOSTED_MAY += ("bridge.web",)
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -18,10 +18,11 @@ from bridge.config.problems import Code
 from bridge.config.reader import Reader
 from bridge.config.records import Fields
 from bridge.config.targets import Targets
-from bridge.config.values import Url, is_loopback, parse_listen
+from bridge.config.values import Url, parse_listen
 from bridge.delivery.retry import Retry
 from bridge.relay.protocol import DEFAULT_RELAY_URL
 from bridge.secret import Secret
+from bridge.web.hosts import is_loopback
 
 API_KEY_USER = "whr"
 """The key that goes with an API key as the secret."""

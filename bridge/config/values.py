@@ -1,6 +1,5 @@
 """Values that are written as text: durations, sizes, URLs, addresses."""
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,14 +69,6 @@ def parse_listen(text: str) -> tuple[str, int] | Path:
     if not found or int(found["port"]) > 65535:
         raise ValueError("write an address and a port such as 127.0.0.1:8765, or the path of a socket")
     return found["host"].strip("[]"), int(found["port"])
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the host; a name other than `localhost` may be anything."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _alternatives(schemes: tuple[str, ...]) -> str:

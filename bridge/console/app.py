@@ -4,20 +4,23 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
-from bridge.console import page
 from bridge.console.events import Feed
-from bridge.console.guard import Guard, add_headers, middleware
+from bridge.console.guard import Guard, middleware
 from bridge.console.health import obstacles
 from bridge.console.history import History
 from bridge.console.views import as_json, way_view
 from bridge.console.watched import Watched
 from bridge.control import Handler
 from bridge.errors import BridgeError
+from bridge.web import page
+from bridge.web.origin import add_headers
 
+PAGES: Final = Path(__file__).parent / "page"
 MAX_REQUEST: Final = 64 * 1024
 """Bytes."""
 MUTATIONS: Final = {"/dead/retry": "dead-retry", "/dead/purge": "dead-purge", "/reload": "reload"}
@@ -125,13 +128,7 @@ async def _carry_out(operation: Handler, fields: Mapping[str, object]) -> web.Re
 
 
 def _page(name: str, status: int = 200) -> web.Response:
-    found = page.load(name)
-    return web.Response(
-        text=found.html,
-        status=status,
-        content_type="text/html",
-        headers={"Content-Security-Policy": found.policy},
-    )
+    return page.respond(page.load(PAGES, name), status)
 
 
 def _json(answer: object, status: int = 200) -> web.Response:

@@ -9,25 +9,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bridge.console.failures import Failures
-from bridge.console.hosts import is_own
 from bridge.secret import Secret
+from bridge.web.origin import check_mutation, check_origin
 
 COOKIE: Final = "relay-bridge"
 COOKIE_SECONDS: Final = 30 * 86_400
-MUTATION_HEADER: Final = "X-Relay-Bridge"
-"""A page of another origin can't send it without being allowed to, which nobody is."""
 OPEN: Final = frozenset({"/", "/login", "/healthz"})
 """Answered without the token: the page is the login form then."""
-HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
-"""The content security policy of what is no page."""
 
 
 class Guard:
@@ -46,25 +34,14 @@ class Guard:
 
     async def judge(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let the handler answer, or refuse."""
-        self._check_origin(request)
+        check_origin(request, self._listen)
+        if request.path != "/login":  # a form can't send the header
+            check_mutation(request)
         if request.path not in OPEN and not self.knows(request):
             raise web.HTTPUnauthorized(
                 text="the console's token is needed\n", headers={"WWW-Authenticate": "Bearer"}
             )
         return await handler(request)
-
-    def _check_origin(self, request: web.Request) -> None:
-        hosts = request.headers.getall("Host", [])
-        if len(hosts) != 1 or not is_own(hosts[0], self._listen):
-            raise web.HTTPMisdirectedRequest(text="this console is not known by that name\n")
-        origin = request.headers.get("Origin")
-        if origin is not None and origin.lower() != f"http://{hosts[0].lower()}":
-            raise web.HTTPForbidden(text="a page of another origin may not ask here\n")
-        site = request.headers.get("Sec-Fetch-Site", "none")
-        if site not in {"same-origin", "none"} and not _is_link(request):
-            raise web.HTTPForbidden(text="a page of another origin may not ask here\n")
-        if request.method not in {"GET", "HEAD"} and request.path != "/login":
-            _check_mutation(request)
 
     # The token
 
@@ -120,28 +97,6 @@ def middleware(guard: Guard) -> Middleware:
         return await guard.judge(request, handler)
 
     return guarded
-
-
-async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Say with each response what a browser may do with it."""
-    response.headers.update(HEADERS)
-    response.headers.setdefault("Content-Security-Policy", NOTHING)
-    response.headers.pop("Server", None)
-
-
-def _is_link(request: web.Request) -> bool:
-    """Whether somebody followed a link to the page; other sites learn nothing by that."""
-    return (
-        request.method == "GET"
-        and request.path == "/"
-        and request.headers.get("Sec-Fetch-Mode") == "navigate"
-        and request.headers.get("Sec-Fetch-Dest", "document") == "document"
-    )
-
-
-def _check_mutation(request: web.Request) -> None:
-    if MUTATION_HEADER not in request.headers:
-        raise web.HTTPForbidden(text=f"the header {MUTATION_HEADER} is needed\n")
 
 
 def _pass(token: Secret) -> str:

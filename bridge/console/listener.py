@@ -12,8 +12,8 @@ from typing import Final
 
 from aiohttp import web
 
-from bridge.config.values import is_loopback
 from bridge.errors import BridgeError, Fault
+from bridge.web.hosts import is_loopback
 
 MOST_CONNECTIONS: Final = 64
 """At once: strangers must not use up what the daemon needs for its targets."""

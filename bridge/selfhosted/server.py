@@ -2,7 +2,6 @@
 
 import logging
 import time
-from ipaddress import ip_address
 
 import orjson
 from aiohttp import web
@@ -33,6 +32,7 @@ from bridge.selfhosted.shelf import Shelf
 from bridge.selfhosted.sockets import Sockets
 from bridge.selfhosted.store import Store
 from bridge.selfhosted.wire import payload_of
+from bridge.web.hosts import is_loopback
 
 logger = logging.getLogger(__name__)
 _http_logger = logging.getLogger(f"{__name__}.http")
@@ -227,7 +227,7 @@ class SelfHostedRelay:
             for entry in bucket.inputs
             if entry.id == derived_id(bucket.name, entry.name)
         ]
-        if guessable and not _is_loopback(self._host):
+        if guessable and not is_loopback(self._host):
             logger.warning(
                 "%d inputs have URLs that can be guessed from their names: give each an id",
                 len(guessable),
@@ -248,10 +248,3 @@ async def _healthy(_request: web.Request) -> web.Response:
 
 async def _say_no_version(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -369,7 +369,7 @@ async def test_other_pages_of_the_browser_reach_nothing(world: World, tmp_path: 
             "const answer = await page.goto(url); return [answer.status(), await page.textContent('body')]",
             url=f"http://rebound.example:{port}/",
         )
-        assert rebound == [421, "this console is not known by that name\n"]
+        assert rebound == [421, "this server is not known by that name\n"]
         frames: list[Any] = await browser.run("return page.frames().map((frame) => frame.url())")
         assert world.url not in frames
     assert len((await world.bridge.ask("dead-list"))["letters"]) == 1

@@ -1,23 +1,8 @@
-"use strict";
-// Whatever a webhook says reaches the page as text only: by textContent, never as markup.
 const MOST_HOOKS = 200, MOST_LETTERS = 100;
 const GOOD = new Set(["up", "subscribed", "delivered", "applied", "unchanged", "duplicate"]);
 const BAD = new Set(["down", "refused", "unauthorized", "dead", "rejected", "evicted", "expired", "held", "failed"]);
 
-const id = (name) => document.getElementById(name);
 const tint = (state) => (GOOD.has(state) ? "good" : BAD.has(state) ? "bad" : "wait");
-
-function make(tag, className = "", text = "", ...children) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text) node.textContent = text;
-  node.append(...children);
-  return node;
-}
-
-function put(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
 
 // Words for figures
 
@@ -29,41 +14,8 @@ function span(seconds) {
   return `${Math.round(seconds / 86400)} days`;
 }
 
-function size(bytes) {
-  const units = ["B", "KiB", "MiB", "GiB"];
-  let unit = 0;
-  while (bytes >= 1024 && unit < 3) { bytes /= 1024; unit += 1; }
-  return `${unit ? bytes.toFixed(1) : bytes} ${units[unit]}`;
-}
-
-const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 const retried = (number) => (number === 1 ? "1 retry" : `${number} retries`);
-const clock = (at) => new Date(at * 1000).toLocaleTimeString();
-const day = (at) => new Date(at * 1000).toLocaleString();
 const ago = (at) => `for ${span(Math.max(1, Date.now() / 1000 - at))}`;
-
-// A list of nodes that stay as long as what they stand for: focus and what is open are kept
-
-class Keyed {
-  constructor(list, create, update) {
-    Object.assign(this, { list, create, update, nodes: new Map() });
-  }
-
-  show(entries) {
-    const wanted = new Set(entries.map(([key]) => key));
-    for (const [key, node] of this.nodes) {
-      if (!wanted.has(key)) { node.remove(); this.nodes.delete(key); }
-    }
-    let next = this.list.firstChild;
-    for (const [key, value] of entries) {
-      let node = this.nodes.get(key);
-      if (!node) { node = this.create(value); this.nodes.set(key, node); }
-      if (node.shown !== value) { node.shown = value; this.update(node, value); }
-      if (node === next) next = next.nextSibling;
-      else this.list.insertBefore(node, next);
-    }
-  }
-}
 
 // State
 
@@ -329,13 +281,6 @@ async function ask(address, fields, button) {
   } finally {
     if (button) button.disabled = false;
   }
-}
-
-const say = (text) => put(id("said"), text);
-
-function live(text, className) {
-  put(id("live"), text);
-  id("live").className = `small ${className}`;
 }
 
 function take(event) {

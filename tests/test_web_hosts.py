@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.console.hosts import is_own
+from bridge.web.hosts import is_loopback, is_own
 
 LOOPBACK = ("127.0.0.1", 8765)
 EVERYWHERE = ("0.0.0.0", 8765)  # noqa: S104  # what is tested
@@ -60,3 +60,8 @@ def test_the_ports_of_a_forwarded_unix_socket_are_somebody_elses() -> None:
 
 def test_port_80_goes_without_saying() -> None:
     assert is_own("localhost", ("127.0.0.1", 80))
+
+
+def test_loopback() -> None:
+    assert all(map(is_loopback, ["127.0.0.1", "127.5.5.5", "::1", "localhost"]))
+    assert not any(map(is_loopback, ["::", "192.168.1.5", "pi.local", "localhost.example"]))

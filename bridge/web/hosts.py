@@ -1,7 +1,7 @@
-"""Which names this console may be called by: a page of a stranger must not reach it by a name of its own.
+"""Which names a server may be called by: a page of a stranger must not reach it by a name of its own.
 
 A browser lets a page read what comes from the page's own origin, so a stranger's host name that is made to
-mean 127.0.0.1 (DNS rebinding) would open the console to the stranger's page. An address can't be rebound.
+mean 127.0.0.1 (DNS rebinding) would open the server to the stranger's page. An address can't be rebound.
 """
 
 import ipaddress
@@ -10,16 +10,22 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from bridge.config.values import is_loopback
-
 _HOST: Final = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?"
 )
 HTTP_PORT: Final = 80
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the host; a name other than `localhost` may be anything."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def is_own(header: str, listen: tuple[str, int] | Path) -> bool:
-    """Whether a Host header names this console.
+    """Whether a Host header names the server.
 
     Args:
         header: `name`, `name:port`, `address:port` or `[address]:port`.
