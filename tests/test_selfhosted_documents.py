@@ -112,7 +112,7 @@ def test_what_real_clients_write() -> None:
         ({"auth": {"type": "basic", "username": "a:b", "password": "c"}}, "auth: a username"),
         ({"auth": {"type": "token"}}, "auth.token"),
         ({"auth": {"type": "oauth"}}, "auth.type: one of"),
-        ({"ephemeral": True}, "ephemeral"),
+        ({"ephemeral": "yes"}, "ephemeral"),
         ({"description": "\ud800"}, "description: this is not text"),
     ],
 )

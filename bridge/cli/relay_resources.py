@@ -132,10 +132,12 @@ def bucket() -> None:
 @bucket.command("create")
 @click.argument("name")
 @click.option("--description", default="", help="What it is for.")
+@click.option("--ephemeral", is_flag=True, help="Keep its webhooks in memory only.")
 @click.pass_obj
-def create_bucket(file: Path, name: str, description: str) -> None:
+def create_bucket(file: Path, name: str, description: str, *, ephemeral: bool) -> None:
     """Make a bucket with one input, and print it."""
-    _print(bucket_document(_registry(file).create_bucket({"name": name, "description": description})))
+    said = {"name": name, "description": description, "ephemeral": ephemeral}
+    _print(bucket_document(_registry(file).create_bucket(said)))
 
 
 @bucket.command("list")

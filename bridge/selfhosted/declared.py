@@ -62,7 +62,7 @@ class BucketReader:
 
     def _bucket(self, name: str, place: yaml.Node, node: yaml.Node) -> Bucket:
         self._check(check_name, place, name)
-        found = self._nodes.fields(node, ("id", "auth", "inputs", "outputs"))
+        found = self._nodes.fields(node, ("id", "auth", "ephemeral", "inputs", "outputs"))
         bucket_id = self._checked(check_id, found.get("id")) or derived_id(name)
         # A subscriber may ask by name or by ID, so they share one space.
         self._only_once(place, self._words, {name, bucket_id}, "a bucket has this name or ID already")
@@ -71,7 +71,8 @@ class BucketReader:
         words = _words(bucket_id, outputs)
         inputs = self._inputs(name, words, found.get("inputs"))
         auth = self._auth(found["auth"]) if "auth" in found else None
-        return Bucket(name, bucket_id, inputs, outputs, auth=auth)
+        ephemeral = self._flag(found, "ephemeral", default=False)
+        return Bucket(name, bucket_id, inputs, outputs, auth=auth, ephemeral=ephemeral)
 
     def _auth(self, node: yaml.Node) -> Auth | None:
         found = self._nodes.fields(node, ("username", "password", "token"))

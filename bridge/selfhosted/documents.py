@@ -56,6 +56,7 @@ def bucket_document(bucket: Bucket, *, secrets: bool = False) -> Document:
         "description": bucket.description,
         **times,
         "auth": _auth_document(bucket.auth, secrets),
+        "ephemeral": bucket.ephemeral,
         "inputs": [{**input_document(bucket, one), **times} for one in bucket.inputs],
         "outputs": [{**output_document(bucket, one), **times} for one in bucket.outputs],
     }
@@ -138,8 +139,6 @@ def bucket_from(document: Any) -> Bucket:
         BadResource: as all of these.
     """
     said = Fields(document, "")
-    if said.boolean("ephemeral", default=False):
-        raise BadResource("ephemeral: this relay can't promise that yet")
     name = said.checked("name", check_name)
     bucket_id = said.checked("id", check_id)
     outputs = tuple(_output_from(one) for one in said.objects("outputs"))
@@ -155,6 +154,7 @@ def bucket_from(document: Any) -> Bucket:
         inputs,
         outputs,
         auth=_auth_from(said),
+        ephemeral=said.boolean("ephemeral", default=False),
         description=said.text("description", _LONGEST_TEXT),
         created=said.number("created_at", 0, 2**40, 0),
         updated=said.number("updated_at", 0, 2**40, 0),

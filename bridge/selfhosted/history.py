@@ -53,6 +53,8 @@ class Frame:
     """Whether it goes to subscribers; else the relay delivers it itself."""
     outcome: Outcome | None = None
     """As far as it was known when the frame was read from the disk."""
+    ephemeral: bool = False
+    """Whether it must not get onto a disk."""
 
     @property
     def size(self) -> int:
@@ -146,9 +148,10 @@ class History:
         """What became of a frame; None where nobody said so."""
         return self._outcomes.get(log_id)
 
-    def select(self, query: Query) -> Found:
+    def select(self, query: Query, *, only_ephemeral: bool = False) -> Found:
         """The frames that are asked for."""
-        return query.taken(one for one in self._frames if query.wants(one))
+        found = (one for one in self._frames if one.ephemeral or not only_ephemeral)
+        return query.taken(one for one in found if query.wants(one))
 
     def _forget(self) -> None:
         gone = self._frames.popleft()

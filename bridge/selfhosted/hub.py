@@ -57,6 +57,7 @@ class Hub:
         *,
         exact: str = "",
         internal: bool = True,
+        ephemeral: bool = False,
     ) -> Frame:
         """Send one frame's text to everybody who is subscribed to a bucket, now or in the next minutes.
 
@@ -66,11 +67,19 @@ class Hub:
             origin: what the log says of it beside.
             exact: the frame with its body in base64; "" where `text` has every byte of it.
             internal: False for one that is merely remembered, since a public output gets it.
+            ephemeral: whether it must not get onto a disk.
         """
         self._position += 1
         encoded = text_frame(exact) if exact else b""
         frame = Frame(
-            self._position, self._clock(), bucket_id, text_frame(text), origin or Origin(), encoded, internal
+            self._position,
+            self._clock(),
+            bucket_id,
+            text_frame(text),
+            origin or Origin(),
+            encoded,
+            internal,
+            ephemeral=ephemeral,
         )
         self.history.add(frame)
         if internal:

@@ -124,7 +124,10 @@ class Inbound:
         now = round(time.time(), 6)  # as the log shows it
         copies = list(frames_of(found.bucket, entry, facts, now))
         publishing = self._publisher.publish(
-            found.bucket.id, copies, Origin("", now, facts.path, request.remote or "")
+            found.bucket.id,
+            copies,
+            Origin("", now, facts.path, request.remote or ""),
+            ephemeral=found.bucket.ephemeral,
         )
         answer = None
         if answering := _answering(entry, copies):

@@ -1,5 +1,6 @@
 """Where a webhook goes once it is a frame: to subscribers, to public outputs, and onto the disk."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,28 +25,47 @@ class Publisher:
         self._store = store
         self._outbound = outbound
 
-    async def publish(self, bucket_id: str, copies: Sequence[Copy], origin: Origin) -> list[Frame]:
-        """Publish what the outputs of a bucket get of one request; `origin` needs no ID."""
+    async def publish(
+        self, bucket_id: str, copies: Sequence[Copy], origin: Origin, *, ephemeral: bool = False
+    ) -> list[Frame]:
+        """Publish what the outputs of a bucket get of one request.
+
+        Args:
+            bucket_id: of the bucket.
+            copies: what its outputs get.
+            origin: of all copies; it needs no ID.
+            ephemeral: whether none of it may get onto the disk.
+        """
         published = []
         for one in copies:
             own = replace(origin, id=one.id)
-            frame = self._hub.publish(bucket_id, one.text, own, exact=one.exact, internal=one.internal)
+            frame = self._hub.publish(
+                bucket_id, one.text, own, exact=one.exact, internal=one.internal, ephemeral=ephemeral
+            )
             if not one.internal:
                 self._outbound.offer(frame, one.output)
             published.append(frame)
-        if self._store is not None and published:
-            await self._store.keep(published)
+        if self._store is not None:
+            await self._keep(self._store, [] if ephemeral else published)
         return published
 
-    async def resend(self, frame: Frame) -> Frame:
+    async def resend(self, frame: Frame, *, ephemeral: bool) -> Frame:
         """Publish a frame once more, with an ID of its own."""
         log_id = str(uuid4())
         text, exact = (_renamed(one, log_id) if one else "" for one in (frame.wire, frame.exact))
         output = orjson.loads(payload_of(frame.wire))["meta"]["output_name"]
         copy = Copy(log_id, output, frame.internal, text, exact)
         origin = replace(frame.origin, created=round(time.time(), 6))
-        (again,) = await self.publish(frame.bucket_id, [copy], origin)
+        (again,) = await self.publish(frame.bucket_id, [copy], origin, ephemeral=ephemeral or frame.ephemeral)
         return again
+
+    @staticmethod
+    async def _keep(store: Store, frames: Sequence[Frame]) -> None:
+        """Takes as long where there is nothing to keep: time shall not tell one input from another."""
+        if frames:
+            await store.keep(frames)
+        else:
+            await asyncio.sleep(store.typical_wait)
 
 
 def _renamed(wire: bytes, log_id: str) -> str:

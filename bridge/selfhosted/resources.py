@@ -136,6 +136,8 @@ class Bucket:
     outputs: tuple[Output, ...] = ()
     auth: Auth | None = None
     """For all of its inputs; None: everybody may send."""
+    ephemeral: bool = False
+    """Whether its webhooks are kept in memory only."""
     description: str = ""
     created: int = 0
     """Unix time in seconds."""

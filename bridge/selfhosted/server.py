@@ -13,6 +13,7 @@ from bridge.selfhosted.api.buckets import Buckets
 from bridge.selfhosted.api.changes import Changes
 from bridge.selfhosted.api.clients import Clients
 from bridge.selfhosted.api.door import Door, not_found_but
+from bridge.selfhosted.api.ephemeral import PartlyEphemeral
 from bridge.selfhosted.api.logs import Log, Logs, Recent
 from bridge.selfhosted.api.tokens import Tokens
 from bridge.selfhosted.catalog import PREFIX
@@ -134,7 +135,8 @@ class SelfHostedRelay:
         if self._settings.state is None:
             return
         limits = self._settings.limits
-        self._log = self._store = await Store.open(self._settings.state, limits, self.counters)
+        self._store = await Store.open(self._settings.state, limits, self.counters)
+        self._log = PartlyEphemeral(self._store, self.hub.history)
         frames, readers, position = await self._store.recent(limits)
         known = [
             (Token(key), bucket_id, reached)

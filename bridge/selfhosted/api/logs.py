@@ -118,12 +118,13 @@ class Logs:
         async with self._turns:
             found = await self._log.select(query)
             shown = [self._entry(one, asked) for one in found.frames]
+            since = self._complete_since(query)
             return json_response(
                 {
                     "data": [one for one in shown if status in ("", one["status"])],
                     "next_cursor": str(found.frames[-1].position) if found.more else None,
                     "has_more": found.more,
-                    "complete_since": parameters.rfc3339(self._log.complete_since),
+                    "complete_since": parameters.rfc3339(since),
                 }
             )
 
@@ -172,8 +173,15 @@ class Logs:
         if said.get("action") != "resend":
             raise ApiError(400, "action: resend is needed")
         frame = await self._find(request, token)
-        again = await self._publisher.resend(frame)
+        bucket = self._registry.catalog.bucket(frame.bucket_id)
+        again = await self._publisher.resend(frame, ephemeral=bucket is not None and bucket.ephemeral)
         return json_response(self._entry(again, request.query))
+
+    def _complete_since(self, query: Query) -> float:
+        """What is ephemeral is in memory only, whatever the disk still has of others."""
+        asked = (one for one in self._registry.catalog.buckets if one.id in query.bucket_ids)
+        in_memory = any(one.ephemeral for one in asked)
+        return max(self._log.complete_since, self._hub.history.complete_since if in_memory else 0.0)
 
     async def _find(self, request: web.Request, token: Token) -> Frame:
         frame = await self._log.find(request.match_info["id"])
