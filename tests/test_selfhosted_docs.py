@@ -1,5 +1,6 @@
 """What docs/self-hosted.md says is true."""
 
+import base64
 import json
 import re
 import shlex
@@ -26,6 +27,17 @@ def test_the_settings_are_good() -> None:
     (text,) = [one for one in blocks("yaml") if "buckets:" in one and "routes:" not in one]
     settings = parse_settings(text, {"RELAY_SECRET": "a", "GITHUB_HOOK": "b"})
     assert [one.name for one in settings.buckets[0].outputs] == ["nodered", "archive"]
+
+
+def test_the_other_settings_are_good(tmp_path: Path) -> None:
+    files = {"/etc/relay-bridge/relay-key": base64.b64encode(bytes(32)).decode()}
+    found = [one for one in blocks("yaml") if "buckets:" not in one and "routes:" not in one]
+    assert len(found) == 1
+    for text in found:
+        for place, content in files.items():
+            (tmp_path / Path(place).name).write_text(content)
+            text = text.replace(place, str(tmp_path / Path(place).name))  # noqa: PLW2901  # one by one
+        parse_settings(f"{text}\ntokens: {{a: b}}\nbuckets: {{a: }}", {})
 
 
 def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

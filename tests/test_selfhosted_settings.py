@@ -1,3 +1,4 @@
+import base64
 import contextlib
 from pathlib import Path
 
@@ -197,6 +198,25 @@ def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
     assert settings.tokens[0].secret == Secret("from a file")
     secret.write_bytes(b"\xff\xfe")
     assert "holds no text" in places(f"tokens: {{pi: '${{file:{secret}}}'}}\nbuckets: {{a: }}")[0]
+
+
+def test_a_secret_may_be_a_credential_of_systemd(tmp_path: Path) -> None:
+    (tmp_path / "relay-key").write_text("from systemd\n")
+    text = 'tokens: {pi: "${credential:relay-key}"}\nbuckets: {a: }\n'
+    settings = parsed(text, CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert settings.tokens[0].secret == Secret("from systemd")
+    with pytest.raises(SettingsError, match="CREDENTIALS_DIRECTORY is not set"):
+        parsed(text)
+    with pytest.raises(SettingsError, match="reference is the whole value"):
+        parsed(text.replace("relay-key", ".."), CREDENTIALS_DIRECTORY=str(tmp_path))
+
+
+def test_the_key_of_the_state_folder() -> None:
+    key = base64.b64encode(bytes(32)).decode()
+    assert parsed(SMALLEST + "state_key: ${KEY}\n", KEY=key).state_key == Secret(key)
+    with pytest.raises(SettingsError, match="state_key: 32 bytes in base64 are needed") as caught:
+        parsed(SMALLEST + "state_key: ${KEY}\n", KEY=key[:-8])
+    assert key[:-8] not in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

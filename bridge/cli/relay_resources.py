@@ -20,6 +20,7 @@ from bridge.selfhosted.documents import Document, bucket_document, token_documen
 from bridge.selfhosted.registry import Registry
 from bridge.selfhosted.settings import read_settings
 from bridge.selfhosted.shelf import Shelf
+from bridge.selfhosted.vault import vault_of
 
 RELAY_FILE: Final = Path("/etc/relay-bridge/relay.yaml")
 VERSION: Final = 1
@@ -52,7 +53,9 @@ def _registry(file: Path) -> Registry:
     settings = read_settings(file, _Unset())
     if settings.state is None:
         raise ConfigError(f"{file} has no `state`: there is nowhere to keep anything")
-    registry = Registry(settings.tokens, settings.buckets, Shelf(settings.state))
+    registry = Registry(
+        settings.tokens, settings.buckets, Shelf(settings.state, vault_of(settings.state_key))
+    )
     registry.read()
     return registry
 

@@ -237,6 +237,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     state: Path | None = None
     """Folder of the log and of what the interface made; None: all that is kept in memory only."""
+    state_key: Secret | None = None
+    """What that is encrypted with, 32 bytes in base64; None: it isn't."""
 
     def declared(self) -> tuple[object, ...]:
         """All that it says, to compare: two tokens with one key are equal whatever their secrets."""

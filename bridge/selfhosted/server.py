@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 
 import orjson
 from aiohttp import web
@@ -32,6 +33,7 @@ from bridge.selfhosted.session import House
 from bridge.selfhosted.shelf import Shelf
 from bridge.selfhosted.sockets import Sockets
 from bridge.selfhosted.store import Store
+from bridge.selfhosted.vault import vault_of
 from bridge.selfhosted.wire import payload_of
 from bridge.web.hosts import is_loopback
 
@@ -50,8 +52,9 @@ class SelfHostedRelay:
 
     def __init__(self, settings: Settings, *, host: str | None = None, port: int | None = None) -> None:
         self.counters = Counters()
+        self._vault = vault_of(settings.state_key)
         self.hub = Hub(settings.limits, self.counters)
-        self.registry = Registry(settings.tokens, settings.buckets, Shelf(settings.state))
+        self.registry = Registry(settings.tokens, settings.buckets, Shelf(settings.state, self._vault))
         self.answers = Answers(settings.limits, self.counters)
         self._settings = settings
         self._host = settings.host if host is None else host
@@ -115,13 +118,8 @@ class SelfHostedRelay:
     def use(self, settings: Settings) -> None:
         """Serve other declared tokens and buckets from now on. The rest of the settings needs a restart."""
         now = self._settings
-        if (now.host, now.port, now.state, now.limits) != (
-            settings.host,
-            settings.port,
-            settings.state,
-            settings.limits,
-        ):
-            logger.warning("listen, state and limits are used when the relay is started again")
+        if replace(now, tokens=(), buckets=()) != replace(settings, tokens=(), buckets=()):
+            logger.warning("all but tokens and buckets is used when the relay is started again")
         self.registry.declare(settings.tokens, settings.buckets)
         self._sockets.reconcile()
 
@@ -135,7 +133,7 @@ class SelfHostedRelay:
         if self._settings.state is None:
             return
         limits = self._settings.limits
-        self._store = await Store.open(self._settings.state, limits, self.counters)
+        self._store = await Store.open(self._settings.state, limits, self.counters, self._vault)
         self._log = PartlyEphemeral(self._store, self.hub.history)
         frames, readers, position = await self._store.recent(limits)
         known = [

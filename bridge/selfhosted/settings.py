@@ -17,10 +17,14 @@ from bridge.selfhosted.declared import BucketReader
 from bridge.selfhosted.nodes import MAX_FILE, Nodes, Problem, SettingsError, is_nothing
 from bridge.selfhosted.resources import KIB, MIB, Limits, Settings, Token
 from bridge.selfhosted.values import BadValue, check_name
+from bridge.selfhosted.vault import VaultError, parse_key
 
 MAX_SECRET: Final = 64 * KIB
 
-_REFERENCE: Final = re.compile(r"\$\{(?:file:(?P<file>/[^}\0]+)|(?P<variable>[A-Za-z_][A-Za-z0-9_]*))\}")
+_REFERENCE: Final = re.compile(
+    r"\$\{(?:file:(?P<file>/[^}\0]+)|credential:(?P<credential>(?!\.{1,2}\})[A-Za-z0-9._-]+)"
+    r"|(?P<variable>[A-Za-z_][A-Za-z0-9_]*))\}"
+)
 _DURATIONS: Final = {
     "json_ping": (1.0, 50.0),  # clients give up after 53 s without one
     "history_age": (0.0, 24 * 3600.0),
@@ -87,7 +91,7 @@ class _Builder:
         self._environ = environ
 
     def settings(self, root: yaml.Node) -> Settings:
-        found = self._nodes.fields(root, ("listen", "state", "tokens", "buckets", "limits"))
+        found = self._nodes.fields(root, ("listen", "state", "state_key", "tokens", "buckets", "limits"))
         if "state" not in found:
             # Nobody could make others, or nobody would remember them.
             for name in ("tokens", "buckets"):
@@ -101,6 +105,8 @@ class _Builder:
             given["host"], given["port"] = self._listen(found["listen"])
         if "state" in found:
             given["state"] = self._state(found["state"])
+        if "state_key" in found:
+            given["state_key"] = self._state_key(found["state_key"])
         if "limits" in found:
             given["limits"] = self._limits(found["limits"])
         return Settings(
@@ -123,6 +129,14 @@ class _Builder:
             self._nodes.refuse(node, "state: an absolute path is needed")
         return path
 
+    def _state_key(self, node: yaml.Node) -> Secret:
+        key = self._secret(node)
+        try:
+            parse_key(key.reveal())
+        except VaultError as error:
+            self._nodes.refuse(node, f"state_key: {error}")
+        return key
+
     def _tokens(self, node: yaml.Node) -> tuple[Token, ...]:
         tokens = []
         for key, place, value in self._nodes.entries(node):
@@ -138,14 +152,26 @@ class _Builder:
         reference = _REFERENCE.fullmatch(written)
         if reference is None:
             if "${" in written:
-                self._nodes.refuse(node, "a reference is the whole value: ${NAME} or ${file:/path}")
+                self._nodes.refuse(
+                    node, "a reference is the whole value: ${NAME}, ${file:/path} or ${credential:name}"
+                )
             return Secret(written)
         if reference["file"]:
             return self._secret_file(node, Path(reference["file"]))
+        if reference["credential"]:
+            return self._credential(node, reference["credential"])
         value = self._environ.get(reference["variable"], "")
         if not value:
             self._nodes.refuse(node, f"the environment variable {reference['variable']} is not set")
         return Secret(value)
+
+    def _credential(self, node: yaml.Node, name: str) -> Secret:
+        """One that systemd hands to the service: https://systemd.io/CREDENTIALS."""
+        folder = Path(self._environ.get("CREDENTIALS_DIRECTORY", ""))
+        if not folder.is_absolute():
+            self._nodes.refuse(node, "there are no credentials: CREDENTIALS_DIRECTORY is not set")
+            return Secret("")
+        return self._secret_file(node, folder / name)
 
     def _secret_file(self, node: yaml.Node, path: Path) -> Secret:
         try:

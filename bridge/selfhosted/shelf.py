@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from bridge.errors import BridgeError, Fault
+from bridge.selfhosted.vault import Plain, Vault, VaultError, admit
 
 FILE: Final = "resources.db"
 _PATIENCE: Final = 5.0
@@ -32,10 +33,12 @@ class Shelf:
 
     Args:
         folder: of the relay's state; None: everything is in memory.
+        vault: seals documents.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, vault: Vault | None = None) -> None:
         self._path = None if folder is None else folder / FILE
+        self._vault = vault or Plain()
         self._memory: dict[str, Documents] = {}
 
     @property
@@ -57,7 +60,7 @@ class Shelf:
             rows = database.execute(
                 "SELECT id, document FROM resources WHERE kind = ? ORDER BY rowid", (kind,)
             )
-            return {found: orjson.loads(document) for found, document in rows}
+            return {name: orjson.loads(self._vault.open(kept, f"{kind} {name}")) for name, kept in rows}
 
     def put(self, kind: str, name: str, document: dict[str, Any]) -> None:
         """Keep a document, in place of the one with its ID."""
@@ -68,7 +71,7 @@ class Shelf:
             database.execute(
                 "INSERT INTO resources VALUES (?, ?, ?)"
                 " ON CONFLICT (kind, id) DO UPDATE SET document = excluded.document",
-                (kind, name, orjson.dumps(document).decode()),
+                (kind, name, self._vault.seal(orjson.dumps(document), f"{kind} {name}")),
             )
 
     def remove(self, kind: str, name: str) -> None:
@@ -86,6 +89,7 @@ class Shelf:
             with closing(sqlite3.connect(path, timeout=_PATIENCE)) as database, database:
                 path.chmod(0o600)
                 database.execute("PRAGMA synchronous = FULL")
+                admit(database, self._vault)
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS resources"
                     " (kind TEXT, id TEXT, document TEXT NOT NULL, PRIMARY KEY (kind, id))"
@@ -93,5 +97,5 @@ class Shelf:
                 yield database
         except OSError as error:
             raise ShelfError(f"{str(path)!a} can't be used: {error.strerror}") from error
-        except (sqlite3.Error, orjson.JSONDecodeError) as error:
+        except (sqlite3.Error, orjson.JSONDecodeError, VaultError) as error:
             raise ShelfError(f"{str(path)!a} can't be used: {error}") from error

@@ -20,6 +20,7 @@ from bridge.selfhosted.counters import Counters
 from bridge.selfhosted.history import Found, Frame, Outcome, Query
 from bridge.selfhosted.resources import Limits
 from bridge.selfhosted.tables import Reader, Tables
+from bridge.selfhosted.vault import Vault, VaultError
 
 logger = logging.getLogger(__name__)
 
@@ -63,15 +64,17 @@ class Store:
         """Unix time since which every frame is here."""
 
     @classmethod
-    async def open(cls, folder: Path, limits: Limits, counters: Counters) -> "Store":
-        """Open or create what a folder keeps.
+    async def open(
+        cls, folder: Path, limits: Limits, counters: Counters, vault: Vault | None = None
+    ) -> "Store":
+        """Open or create what a folder keeps; a vault seals it.
 
         Raises:
             StoreError: that is not possible; another relay may use it.
         """
         executor = ThreadPoolExecutor(1, thread_name_prefix="relay-log")
         try:
-            tables = await asyncio.get_running_loop().run_in_executor(executor, _open, folder, limits)
+            tables = await asyncio.get_running_loop().run_in_executor(executor, _open, folder, limits, vault)
         except BaseException:
             executor.shutdown(wait=False)
             raise
@@ -179,12 +182,12 @@ class Store:
         return await self._loop.run_in_executor(self._executor, work)
 
 
-def _open(folder: Path, limits: Limits) -> Tables:
+def _open(folder: Path, limits: Limits, vault: Vault | None) -> Tables:
     path = folder / FILE
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return Tables(path, most_bytes=limits.log_bytes, longest=limits.log_age, now=time.time())
+        return Tables(path, most_bytes=limits.log_bytes, longest=limits.log_age, now=time.time(), vault=vault)
     except OSError as error:
         raise StoreError(f"{str(folder)!a} can't be used: {error.strerror}") from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, VaultError) as error:
         raise StoreError(f"{str(path)!a} can't be used: {error}") from error

@@ -1,14 +1,20 @@
 """The tables of the relay's log: SQLite, synchronous, for one thread."""
 
+import logging
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import orjson
+
 from bridge.selfhosted.history import Found, Frame, Origin, Outcome, Query
+from bridge.selfhosted.vault import Plain, Vault, VaultError, admit
 from bridge.selfhosted.webhooks import is_exact, plain_text
 from bridge.selfhosted.wire import payload_of, text_frame
+
+logger = logging.getLogger(__name__)
 
 OVERHEAD: Final = 300
 """Bytes that a frame takes on disk beside its text, roughly: its row, its indexes and its ID."""
@@ -39,14 +45,20 @@ class Tables:
         most_bytes: of frames.
         longest: seconds for which a frame is kept.
         now: Unix time in seconds; a log that is created is complete since then.
+        vault: seals what came of a webhook.
 
     Raises:
         sqlite3.Error: it can't be used; another process may have it.
+        VaultError: it was made with another key.
     """
 
-    def __init__(self, path: Path, *, most_bytes: int, longest: float, now: float) -> None:
+    def __init__(
+        self, path: Path, *, most_bytes: int, longest: float, now: float, vault: Vault | None = None
+    ) -> None:
         self._most_bytes = most_bytes
         self._longest = longest
+        self._vault = vault or Plain()
+        self._unreadable = 0
         self._db = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
         try:
             self._set_up(now)
@@ -57,6 +69,7 @@ class Tables:
     def _set_up(self, now: float) -> None:
         for name, value in (("locking_mode", "EXCLUSIVE"), ("journal_mode", "WAL"), ("synchronous", "FULL")):
             self._db.execute(f"PRAGMA {name} = {value}")
+        admit(self._db, self._vault)
         for statement in _SCHEMA:
             self._db.execute(statement)
         self._db.execute("INSERT OR IGNORE INTO marks VALUES (?, ?)", (_COMPLETE, now))
@@ -103,13 +116,13 @@ class Tables:
             raise
 
     def _insert(self, frames: Collection[Frame]) -> None:
-        rows = ((f.position, f.bucket_id, _kept(f), *_said(f.origin), f.internal) for f in frames)
+        rows = [self._row(one) for one in frames]
         self._db.executemany(
             "INSERT INTO frames (position, bucket, wire, id, created, path, address, internal)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             rows,
         )
-        self._bytes += sum(len(_kept(one)) + OVERHEAD for one in frames)
+        self._bytes += sum(len(row[2]) + OVERHEAD for row in rows)
 
     def _note(self, outcomes: Mapping[str, Outcome]) -> None:
         rows = (
@@ -160,8 +173,7 @@ class Tables:
         )
         found: list[Frame] = []
         size = 0
-        for row in rows:
-            frame = _frame(row)
+        for frame in self._frames(rows):
             size += frame.size
             if size > most_bytes:
                 break
@@ -178,14 +190,34 @@ class Tables:
             (*query.bucket_ids, query.start, query.end, query.after, query.limit + 1),
         )
         try:
-            return query.taken(map(_frame, rows))
+            return query.taken(self._frames(rows))
         finally:
             rows.close()
 
     def find(self, log_id: str) -> Frame | None:
         """A frame by its ID."""
-        row = self._db.execute("SELECT * FROM frames WHERE id = ?", (log_id,)).fetchone()
-        return row and _frame(row)
+        rows = self._db.execute("SELECT * FROM frames WHERE id = ?", (log_id,)).fetchall()
+        return next(self._frames(rows), None)
+
+    def _row(self, frame: Frame) -> tuple[Any, ...]:
+        """A frame as it is inserted. A vault hides what its request said: the content, path and address."""
+        position, bucket_id, origin, internal = frame.position, frame.bucket_id, frame.origin, frame.internal
+        kept, path, address = _kept(frame), origin.path, origin.address
+        if self._vault.is_locked:
+            place = _place(position, bucket_id, origin.id, origin.created, internal)
+            kept = self._vault.seal(orjson.dumps([path, address]) + b"\n" + kept, place)
+            path = address = ""
+        return position, bucket_id, kept, origin.id, origin.created, path, address, internal
+
+    def _frames(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Frame]:
+        """The frames of rows, but for those that were changed by somebody."""
+        for row in rows:
+            try:
+                yield _frame(row, self._vault)
+            except VaultError as error:
+                if not self._unreadable:
+                    logger.error("webhook %a of the log is left out: %s", row[3], error)  # noqa: TRY400  # ours
+                self._unreadable += 1
 
     def _one(self, statement: str, *values: object) -> Any:
         return self._db.execute(statement, values).fetchone()[0]
@@ -196,12 +228,17 @@ def _kept(frame: Frame) -> bytes:
     return frame.exact or frame.wire
 
 
-def _said(origin: Origin) -> tuple[str, float, str, str]:
-    return origin.id, origin.created, origin.path, origin.address
+def _place(position: int, bucket_id: str, log_id: str, created: float, internal: int) -> str:
+    """What a sealed row belongs to: with other values beside it, it can't be opened."""
+    return f"frame {position} {bucket_id} {log_id} {created!r} {internal:d}"
 
 
-def _frame(row: tuple[Any, ...]) -> Frame:
+def _frame(row: tuple[Any, ...], vault: Vault) -> Frame:
     position, bucket_id, kept, log_id, created, path, address, internal, *reported = row
+    if vault.is_locked:
+        opened = vault.open(kept, _place(position, bucket_id, log_id, created, internal))
+        said, _, kept = opened.partition(b"\n")
+        path, address = orjson.loads(said)
     wire, exact = kept, b""
     if is_exact(kept):
         wire, exact = text_frame(plain_text(payload_of(kept))), kept
