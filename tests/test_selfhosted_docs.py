@@ -11,6 +11,7 @@ import pytest
 
 from bridge.relay.protocol import ServerProtocol, SubscribeRequested
 from bridge.selfhosted.api.document import openapi
+from bridge.selfhosted.gate import ATTEMPTS
 from bridge.selfhosted.resources import MIB, Limits
 from bridge.selfhosted.settings import parse_settings
 from bridge.selfhosted.template import check_template
@@ -32,7 +33,7 @@ def test_the_settings_are_good() -> None:
 def test_the_other_settings_are_good(tmp_path: Path) -> None:
     files = {"/etc/relay-bridge/relay-key": base64.b64encode(bytes(32)).decode()}
     found = [one for one in blocks("yaml") if "buckets:" not in one and "routes:" not in one]
-    assert len(found) == 1
+    assert len(found) == 2
     for text in found:
         for place, content in files.items():
             (tmp_path / Path(place).name).write_text(content)
@@ -76,6 +77,13 @@ def test_the_subscription_is_understood() -> None:
     asked = protocol.receive(text)
     assert isinstance(asked, SubscribeRequested)
     assert (asked.explicit, asked.exact, asked.group, asked.extras) == (True, True, "workers", {})
+
+
+def test_the_limits_of_guessing_are_those_of_the_gate() -> None:
+    each = ATTEMPTS.seconds / ATTEMPTS.count
+    assert f"may fail {ATTEMPTS.count} times at once, and every {each:g} s once more" in PAGE.replace(
+        "\n", " "
+    )
 
 
 def test_the_limits_are_the_defaults() -> None:

@@ -211,6 +211,16 @@ def test_a_secret_may_be_a_credential_of_systemd(tmp_path: Path) -> None:
         parsed(text.replace("relay-key", ".."), CREDENTIALS_DIRECTORY=str(tmp_path))
 
 
+def test_trusted_proxies() -> None:
+    settings = parsed(SMALLEST + "trusted_proxies: [127.0.0.1, '10.0.0.0/8', 'fd00::/8']\n")
+    assert [str(one) for one in settings.trusted_proxies] == ["127.0.0.1/32", "10.0.0.0/8", "fd00::/8"]
+    for wrong in ("[10.0.0.1/8]", "[proxy]"):
+        with pytest.raises(SettingsError, match="an address or a network is needed"):
+            parsed(SMALLEST + f"trusted_proxies: {wrong}\n")
+    with pytest.raises(SettingsError, match="a list is needed"):
+        parsed(SMALLEST + "trusted_proxies: 127.0.0.1\n")
+
+
 def test_the_key_of_the_state_folder() -> None:
     key = base64.b64encode(bytes(32)).decode()
     assert parsed(SMALLEST + "state_key: ${KEY}\n", KEY=key).state_key == Secret(key)

@@ -19,8 +19,10 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from bridge.selfhosted.answers import Answer, Answers
+from bridge.selfhosted.attempts import Attempts
 from bridge.selfhosted.catalog import Endpoint
 from bridge.selfhosted.counters import Counters
+from bridge.selfhosted.gate import ATTEMPTS
 from bridge.selfhosted.history import Origin
 from bridge.selfhosted.publisher import Publisher
 from bridge.selfhosted.rates import Rates
@@ -55,6 +57,7 @@ class Inbound:
         self._answers = answers
         self._publisher = publisher
         self._rates = Rates()
+        self._attempts = Attempts(ATTEMPTS)
         self._requests = 0
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -81,15 +84,28 @@ class Inbound:
     def _refusal(self, found: Endpoint, request: web.Request) -> web.Response | None:
         """What is said to a sender without credentials, or to one that sends too much."""
         auth, entry = found.bucket.auth, found.entry
-        if auth is not None and not _admits(auth, request.headers.get("Authorization", "")):
+        if auth is not None and (refusal := self._denial(auth, found.bucket.id, request)) is not None:
             self._counters.denied += 1
-            scheme = "Bearer" if auth.username is None else "Basic"
-            return web.Response(status=401, headers={"WWW-Authenticate": f'{scheme} realm="webhooks"'})
+            return refusal
         wait = self._rates.wait(entry.id, entry.rate, time.monotonic()) if entry.rate else 0.0
         if wait:
             self._counters.limited += 1
-            return web.Response(status=429, headers={"Retry-After": str(math.ceil(wait))})
+            return _later(wait)
         return None
+
+    def _denial(self, auth: Auth, bucket_id: str, request: web.Request) -> web.Response | None:
+        """What is said to a sender without the credentials that its bucket wants, or to one that guesses."""
+        header = request.headers.get("Authorization", "")
+        # By bucket too: senders of one service share addresses, and one of them may be set up wrongly.
+        who, now = f"{bucket_id} {request.remote or ''}", time.monotonic()
+        if header and (wait := self._attempts.wait(who, now)):
+            return _later(wait)
+        if _admits(auth, header):
+            return None
+        if header:
+            self._attempts.failed(who, now)
+        scheme = "Bearer" if auth.username is None else "Basic"
+        return web.Response(status=401, headers={"WWW-Authenticate": f'{scheme} realm="webhooks"'})
 
     async def _body(self, request: web.Request) -> bytes:
         """The body.
@@ -139,6 +155,10 @@ class Inbound:
         if answer is not None:
             return _passed_on(answer)
         return _templated(entry, facts, copies) if entry.template else _static(entry)
+
+
+def _later(seconds: float) -> web.Response:
+    return web.Response(status=429, headers={"Retry-After": str(math.ceil(seconds))})
 
 
 def _admits(auth: Auth, header: str) -> bool:

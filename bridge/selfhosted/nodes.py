@@ -107,6 +107,13 @@ class Nodes:
                 seen.add(key.value)
                 yield key.value, key, value
 
+    def items(self, node: yaml.Node) -> list[yaml.Node]:
+        """The values of a list."""
+        if isinstance(node, yaml.SequenceNode):
+            return list(node.value)
+        self.refuse(node, f"a list is needed, not {_kind(node)}")
+        return []
+
     def text(self, node: yaml.Node) -> str:
         """A string."""
         if _kind(node) == "text":

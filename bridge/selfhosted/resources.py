@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid5
@@ -182,6 +183,8 @@ class Limits:
     connections: int = 1000
     strangers: int = 100
     """Connections that have not subscribed yet."""
+    strangers_of_one: int = 50
+    """Such from one address."""
     handshake: float = 10.0
     """Time to authenticate and subscribe."""
     client_frame: int = 64 * KIB
@@ -235,6 +238,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     limits: Limits = field(default_factory=Limits)
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     state: Path | None = None
     """Folder of the log and of what the interface made; None: all that is kept in memory only."""
     state_key: Secret | None = None

@@ -26,6 +26,7 @@ from bridge.selfhosted.hub import Hub
 from bridge.selfhosted.idle import IdleConnections
 from bridge.selfhosted.inbound import Inbound
 from bridge.selfhosted.outbound import Outbound
+from bridge.selfhosted.proxies import Proxies
 from bridge.selfhosted.publisher import Publisher
 from bridge.selfhosted.registry import Registry
 from bridge.selfhosted.resources import Settings, Token, derived_id
@@ -200,7 +201,9 @@ class SelfHostedRelay:
         publisher = Publisher(self.hub, self._store, self._outbound)
         inbound = Inbound(self.registry, limits, self.counters, self._store, self.answers, publisher)
         elsewhere = not_found_but(inbound.handle)
-        app = web.Application(client_max_size=limits.body, middlewares=[self._idle.middleware, elsewhere])
+        proxies = Proxies(self._settings.trusted_proxies)
+        middlewares = [self._idle.middleware, proxies.middleware, elsewhere]
+        app = web.Application(client_max_size=limits.body, middlewares=middlewares)
         app.router.add_get("/v1/socket", self._sockets.handle, allow_head=False)
         app.router.add_get("/healthz", _healthy)
         app.router.add_route("*", PREFIX + "{rest:.*}", inbound.handle)

@@ -20,7 +20,7 @@ from bridge.relay.protocol import (
     SubscribeRequested,
 )
 from bridge.selfhosted.counters import Counters
-from bridge.selfhosted.gate import Gate, GateBusy
+from bridge.selfhosted.gate import Gate, GateBusy, TooManyAttempts
 from bridge.selfhosted.hashes import HashesUnavailable
 from bridge.selfhosted.history import Frame
 from bridge.selfhosted.hub import Hub
@@ -133,6 +133,9 @@ class Session:
                 buckets = await self._confirm_subscription(token, wanted)
         except TimeoutError:
             raise Ending(WSCloseCode.POLICY_VIOLATION, "too slow to subscribe") from None
+        except TooManyAttempts as error:
+            logger.debug("%s can't be let in: %s", self._request.remote, error)
+            raise Ending(WSCloseCode.TRY_AGAIN_LATER, str(error)) from None
         except (GateBusy, HashesUnavailable) as error:
             logger.warning("%s can't be let in: %s", self._request.remote, error)
             raise Ending(WSCloseCode.TRY_AGAIN_LATER, "try again later") from None
@@ -163,7 +166,7 @@ class Session:
             event = await self._receive()
             match event:
                 case AuthRequested():
-                    token = await self._gate.admit(event.key, event.secret)
+                    token = await self._gate.admit(event.key, event.secret, self.address)
                     if token is None:
                         self._counters.refused += 1
                         await self._refuse("wrong key or secret")

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import yaml
 from bridge.secret import Secret
 from bridge.selfhosted.declared import BucketReader
 from bridge.selfhosted.nodes import MAX_FILE, Nodes, Problem, SettingsError, is_nothing
+from bridge.selfhosted.proxies import Network
 from bridge.selfhosted.resources import KIB, MIB, Limits, Settings, Token
 from bridge.selfhosted.values import BadValue, check_name
 from bridge.selfhosted.vault import VaultError, parse_key
@@ -91,7 +93,9 @@ class _Builder:
         self._environ = environ
 
     def settings(self, root: yaml.Node) -> Settings:
-        found = self._nodes.fields(root, ("listen", "state", "state_key", "tokens", "buckets", "limits"))
+        found = self._nodes.fields(
+            root, ("listen", "trusted_proxies", "state", "state_key", "tokens", "buckets", "limits")
+        )
         if "state" not in found:
             # Nobody could make others, or nobody would remember them.
             for name in ("tokens", "buckets"):
@@ -103,6 +107,8 @@ class _Builder:
         given: dict[str, Any] = {}
         if "listen" in found:
             given["host"], given["port"] = self._listen(found["listen"])
+        if "trusted_proxies" in found:
+            given["trusted_proxies"] = self._networks(found["trusted_proxies"])
         if "state" in found:
             given["state"] = self._state(found["state"])
         if "state_key" in found:
@@ -122,6 +128,15 @@ class _Builder:
         except ValueError as error:
             self._nodes.refuse(node, f"listen: {error}")
             return "", 0
+
+    def _networks(self, node: yaml.Node) -> tuple[Network, ...]:
+        networks = []
+        for one in self._nodes.items(node):
+            try:
+                networks.append(ip_network(self._nodes.text(one)))
+            except ValueError:
+                self._nodes.refuse(one, "an address or a network is needed, such as 10.0.0.0/8")
+        return tuple(networks)
 
     def _state(self, node: yaml.Node) -> Path:
         path = Path(self._nodes.filled_text(node))

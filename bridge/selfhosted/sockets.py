@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import math
 import time
 from typing import Final
 
 from aiohttp import WSCloseCode, web
 
+from bridge.selfhosted.gate import TooManyAttempts
 from bridge.selfhosted.session import House, Session
 
 logger = logging.getLogger(__name__)
@@ -50,8 +52,13 @@ class Sockets:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One connection, from its handshake to its end."""
-        if self._stopping or not self._has_room():
+        address = request.remote or ""
+        if self._stopping or not self._has_room(address):
             return web.Response(status=503, headers={"Retry-After": "5"})
+        try:
+            self._house.gate.check(address)
+        except TooManyAttempts as error:
+            return web.Response(status=429, headers={"Retry-After": str(math.ceil(error.retry_after))})
         limits = self._house.limits
         # Without compression, a frame is the same bytes for everybody: see `bridge.selfhosted.wire`.
         socket = web.WebSocketResponse(
@@ -87,7 +94,11 @@ class Sockets:
             self._refused_told += new
             logger.warning("wrong credentials: %d, the last ones from %s", new, remote)
 
-    def _has_room(self) -> bool:
+    def _has_room(self, address: str) -> bool:
         limits = self._house.limits
-        strangers = len(self._sessions) - self.subscribers
-        return len(self._sessions) < limits.connections and strangers < limits.strangers
+        strangers = [one.address for one in self._sessions if one.subscriber is None]
+        return (
+            len(self._sessions) < limits.connections
+            and len(strangers) < limits.strangers
+            and strangers.count(address) < limits.strangers_of_one
+        )

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,7 +16,7 @@ from bridge.errors import BridgeError
 from bridge.secret import Secret
 from bridge.selfhosted.counters import Counters
 from bridge.selfhosted.fields import BadResource
-from bridge.selfhosted.gate import Gate
+from bridge.selfhosted.gate import Gate, TooManyAttempts
 from bridge.selfhosted.registry import ResourceProblem
 from bridge.selfhosted.resources import KIB, Token
 
@@ -70,8 +71,11 @@ class Door:
 
     async def _token(self, request: web.Request) -> Token:
         credentials = _credentials(request.headers.get("Authorization", ""))
+        address = request.remote or ""
         try:
-            token = None if credentials is None else await self._gate.admit(*credentials)
+            token = None if credentials is None else await self._gate.admit(*credentials, address)
+        except TooManyAttempts as error:
+            raise ApiError(429, str(error), {"Retry-After": str(math.ceil(error.retry_after))}) from None
         except BridgeError as error:
             raise ApiError(503, str(error), {"Retry-After": "5"}) from None
         if token is None:
