@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.secret import Secret
 from bridge.selfhosted.nodes import SettingsError
-from bridge.selfhosted.resources import Limits, Settings, Token
+from bridge.selfhosted.resources import Limits, Settings, TlsFiles, Token
 from bridge.selfhosted.settings import parse_listen, parse_settings, read_settings
 
 STARTER = Path(__file__).parent.parent / "config" / "relay.yaml"
@@ -209,6 +209,17 @@ def test_a_secret_may_be_a_credential_of_systemd(tmp_path: Path) -> None:
         parsed(text)
     with pytest.raises(SettingsError, match="reference is the whole value"):
         parsed(text.replace("relay-key", ".."), CREDENTIALS_DIRECTORY=str(tmp_path))
+
+
+def test_certificate_files() -> None:
+    settings = parsed(SMALLEST + "tls: {certificate: /a/cert.pem, key: /a/key.pem}\n")
+    assert settings.tls == TlsFiles(Path("/a/cert.pem"), Path("/a/key.pem"))
+    for wrong, problem in (
+        ("{key: /a}", "certificate and key are needed"),
+        ("{certificate: a, key: /b}", "path"),
+    ):
+        with pytest.raises(SettingsError, match=problem):
+            parsed(SMALLEST + f"tls: {wrong}\n")
 
 
 def test_trusted_proxies() -> None:

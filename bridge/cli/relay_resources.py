@@ -28,7 +28,7 @@ VERSION: Final = 1
 
 _STARTER: Final = """\
 # The self-hosted relay: relay-bridge relay -c {file}
-# Put a reverse proxy with TLS in front of it where it faces the internet.
+# Where it faces the internet, use `tls`, or put a reverse proxy with TLS in front of it.
 
 listen: 127.0.0.1:8080
 

@@ -230,6 +230,16 @@ def output_id(bucket_id: str, name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where the certificate is that the relay shows to its clients."""
+
+    certificate: Path
+    """PEM, with the whole chain."""
+    key: Path
+    """PEM, without a password."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole self-hosted relay."""
 
@@ -238,6 +248,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     limits: Limits = field(default_factory=Limits)
+    tls: TlsFiles | None = None
+    """None: plain HTTP."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     state: Path | None = None

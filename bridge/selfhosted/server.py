@@ -34,6 +34,7 @@ from bridge.selfhosted.session import House
 from bridge.selfhosted.shelf import Shelf
 from bridge.selfhosted.sockets import Sockets
 from bridge.selfhosted.store import Store
+from bridge.selfhosted.tls import Certificate
 from bridge.selfhosted.vault import vault_of
 from bridge.selfhosted.wire import payload_of
 from bridge.web.hosts import is_loopback
@@ -54,6 +55,7 @@ class SelfHostedRelay:
     def __init__(self, settings: Settings, *, host: str | None = None, port: int | None = None) -> None:
         self.counters = Counters()
         self._vault = vault_of(settings.state_key)
+        self._certificate = Certificate(settings.tls) if settings.tls else None
         self.hub = Hub(settings.limits, self.counters)
         self.registry = Registry(settings.tokens, settings.buckets, Shelf(settings.state, self._vault))
         self.answers = Answers(settings.limits, self.counters)
@@ -93,10 +95,13 @@ class SelfHostedRelay:
         if self._runner.server is not None:
             self._idle.watch(self._runner.server)
         try:
-            await web.TCPSite(self._runner, self._host or None, self._asked_port).start()
+            tls = self._certificate.context if self._certificate else None
+            await web.TCPSite(self._runner, self._host or None, self._asked_port, ssl_context=tls).start()
         except OSError:
             await self.close()
             raise
+        if self._certificate is not None:
+            self._certificate.watch()
         self._warn_if_exposed()
         logger.info("relay listens on %s", self.url)
 
@@ -107,6 +112,8 @@ class SelfHostedRelay:
             return
         for site in runner.sites:
             await site.stop()
+        if self._certificate is not None:
+            self._certificate.close()
         await self._idle.close()
         await self._sockets.close()
         await runner.cleanup()
@@ -166,7 +173,8 @@ class SelfHostedRelay:
     def url(self) -> str:
         """Base URL without a trailing slash."""
         host = self._host or "127.0.0.1"
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "https" if self._certificate else "http"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
     @property
     def socket_url(self) -> str:

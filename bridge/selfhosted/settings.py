@@ -17,7 +17,7 @@ from bridge.secret import Secret
 from bridge.selfhosted.declared import BucketReader
 from bridge.selfhosted.nodes import MAX_FILE, Nodes, Problem, SettingsError, is_nothing
 from bridge.selfhosted.proxies import Network
-from bridge.selfhosted.resources import KIB, MIB, Limits, Settings, Token
+from bridge.selfhosted.resources import KIB, MIB, Limits, Settings, TlsFiles, Token
 from bridge.selfhosted.values import BadValue, check_name
 from bridge.selfhosted.vault import VaultError, parse_key
 
@@ -94,7 +94,7 @@ class _Builder:
 
     def settings(self, root: yaml.Node) -> Settings:
         found = self._nodes.fields(
-            root, ("listen", "trusted_proxies", "state", "state_key", "tokens", "buckets", "limits")
+            root, ("listen", "tls", "trusted_proxies", "state", "state_key", "tokens", "buckets", "limits")
         )
         if "state" not in found:
             # Nobody could make others, or nobody would remember them.
@@ -107,10 +107,12 @@ class _Builder:
         given: dict[str, Any] = {}
         if "listen" in found:
             given["host"], given["port"] = self._listen(found["listen"])
+        if "tls" in found:
+            given["tls"] = self._tls(found["tls"])
         if "trusted_proxies" in found:
             given["trusted_proxies"] = self._networks(found["trusted_proxies"])
         if "state" in found:
-            given["state"] = self._state(found["state"])
+            given["state"] = self._path("state", found["state"])
         if "state_key" in found:
             given["state_key"] = self._state_key(found["state_key"])
         if "limits" in found:
@@ -138,11 +140,18 @@ class _Builder:
                 self._nodes.refuse(one, "an address or a network is needed, such as 10.0.0.0/8")
         return tuple(networks)
 
-    def _state(self, node: yaml.Node) -> Path:
+    def _path(self, name: str, node: yaml.Node) -> Path:
         path = Path(self._nodes.filled_text(node))
         if not path.is_absolute():
-            self._nodes.refuse(node, "state: an absolute path is needed")
+            self._nodes.refuse(node, f"{name}: an absolute path is needed")
         return path
+
+    def _tls(self, node: yaml.Node) -> TlsFiles | None:
+        found = self._nodes.fields(node, ("certificate", "key"))
+        if len(found) < 2:
+            self._nodes.refuse(node, "tls: certificate and key are needed")
+            return None
+        return TlsFiles(*(self._path(name, found[name]) for name in ("certificate", "key")))
 
     def _state_key(self, node: yaml.Node) -> Secret:
         key = self._secret(node)
