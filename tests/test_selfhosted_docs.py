@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.relay.protocol import ServerProtocol, SubscribeRequested
+from bridge.selfhosted import audit
 from bridge.selfhosted.api.document import openapi
 from bridge.selfhosted.gate import ATTEMPTS
 from bridge.selfhosted.resources import MIB, Limits
@@ -55,7 +56,7 @@ def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         if ">" in line:
             (tmp_path / target).write_text(done.out)
         ran += 1
-    assert ran == 7
+    assert ran == 8
 
 
 def test_every_path_of_the_interface_is_there() -> None:
@@ -84,6 +85,10 @@ def test_the_limits_of_guessing_are_those_of_the_gate() -> None:
     assert f"may fail {ATTEMPTS.count} times at once, and every {each:g} s once more" in PAGE.replace(
         "\n", " "
     )
+
+
+def test_as_many_changes_are_recorded_as_it_says() -> None:
+    assert f"The newest {audit.MOST:,} records are kept." in PAGE
 
 
 def test_the_limits_are_the_defaults() -> None:

@@ -1,4 +1,4 @@
-"""`relay-bridge relay init|token|bucket|input|export|import`: what the self-hosted relay serves.
+"""`relay-bridge relay init|token|bucket|input|export|import|audit`: what the self-hosted relay serves.
 
 They change the relay's state folder, whether the relay runs or not; one that runs notices. So they need the
 rights of the relay's user, and no token.
@@ -16,8 +16,10 @@ import click
 import orjson
 
 from bridge.errors import ConfigError
+from bridge.selfhosted.audit import AUTHOR, Author
 from bridge.selfhosted.documents import Document, bucket_document, token_document
 from bridge.selfhosted.registry import Registry
+from bridge.selfhosted.resources import Settings
 from bridge.selfhosted.settings import read_settings
 from bridge.selfhosted.shelf import Shelf
 from bridge.selfhosted.vault import vault_of
@@ -48,14 +50,19 @@ buckets:
 """
 
 
+def _shelf(settings: Settings, file: Path) -> Shelf:
+    """What the state folder holds."""
+    if settings.state is None:
+        raise ConfigError(f"{file} has no `state`: there is nowhere to keep anything")
+    user = os.environ.get("SUDO_USER") or f"uid {os.getuid()}"
+    AUTHOR.set(Author(f"{user} (command line)"))
+    return Shelf(settings.state, vault_of(settings.state_key))
+
+
 def _registry(file: Path) -> Registry:
     """The resources that a settings file and its state folder hold."""
     settings = read_settings(file, _Unset())
-    if settings.state is None:
-        raise ConfigError(f"{file} has no `state`: there is nowhere to keep anything")
-    registry = Registry(
-        settings.tokens, settings.buckets, Shelf(settings.state, vault_of(settings.state_key))
-    )
+    registry = Registry(settings.tokens, settings.buckets, _shelf(settings, file))
     registry.read()
     return registry
 
@@ -226,6 +233,14 @@ def import_(file: Path, exported: Any) -> None:
     click.echo(f"{len(tokens)} tokens, {len(buckets)} buckets", file=sys.stderr)
 
 
+@click.command("audit")
+@click.pass_obj
+def audit(file: Path) -> None:
+    """Print who changed what, the oldest first: one JSON object a line."""
+    for change in _shelf(read_settings(file, _Unset()), file).changes():
+        click.echo(orjson.dumps(change).decode())
+
+
 def _parsed(data: bytes) -> Document:
     try:
         said = orjson.loads(data)
@@ -243,4 +258,4 @@ def _documents(said: Document, name: str) -> list[Document]:
     return found
 
 
-COMMANDS: Final[tuple[click.Command, ...]] = (init, token, bucket, input_, export, import_)
+COMMANDS: Final[tuple[click.Command, ...]] = (init, token, bucket, input_, export, import_, audit)

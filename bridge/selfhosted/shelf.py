@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from bridge.errors import BridgeError, Fault
+from bridge.selfhosted.audit import MOST, Change, change_of
 from bridge.selfhosted.vault import Plain, Vault, VaultError, admit
 
 FILE: Final = "resources.db"
@@ -63,24 +64,51 @@ class Shelf:
             return {name: orjson.loads(self._vault.open(kept, f"{kind} {name}")) for name, kept in rows}
 
     def put(self, kind: str, name: str, document: dict[str, Any]) -> None:
-        """Keep a document, in place of the one with its ID."""
+        """Keep a document, in place of the one with its ID, and who did that."""
         if self._path is None:
-            self._memory.setdefault(kind, {})[name] = document
-            return
-        with self._open(self._path) as database:
-            database.execute(
-                "INSERT INTO resources VALUES (?, ?, ?)"
-                " ON CONFLICT (kind, id) DO UPDATE SET document = excluded.document",
-                (kind, name, self._vault.seal(orjson.dumps(document), f"{kind} {name}")),
-            )
+            known = self._memory.setdefault(kind, {})
+            change = change_of(kind, name, known.get(name), document)
+            known[name] = document
+        else:
+            with self._open(self._path) as database:
+                change = change_of(kind, name, self._one(database, kind, name), document)
+                database.execute(
+                    "INSERT INTO resources VALUES (?, ?, ?)"
+                    " ON CONFLICT (kind, id) DO UPDATE SET document = excluded.document",
+                    (kind, name, self._vault.seal(orjson.dumps(document), f"{kind} {name}")),
+                )
+                self._note(database, change)
+        change.tell()
 
     def remove(self, kind: str, name: str) -> None:
-        """Forget a document."""
+        """Forget a document, but not who did that."""
         if self._path is None:
-            self._memory.get(kind, {}).pop(name, None)
-            return
+            change = change_of(kind, name, self._memory.get(kind, {}).pop(name, None), None)
+        else:
+            with self._open(self._path) as database:
+                change = change_of(kind, name, self._one(database, kind, name), None)
+                database.execute("DELETE FROM resources WHERE kind = ? AND id = ?", (kind, name))
+                self._note(database, change)
+        change.tell()
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Who changed what, the oldest first."""
+        if self._path is None or not self._path.exists():
+            return []
         with self._open(self._path) as database:
-            database.execute("DELETE FROM resources WHERE kind = ? AND id = ?", (kind, name))
+            rows = database.execute("SELECT at, record FROM changes ORDER BY rowid")
+            return [orjson.loads(self._vault.open(record, f"change {at!r}")) for at, record in rows]
+
+    def _one(self, database: sqlite3.Connection, kind: str, name: str) -> dict[str, Any] | None:
+        row = database.execute(
+            "SELECT document FROM resources WHERE kind = ? AND id = ?", (kind, name)
+        ).fetchone()
+        return None if row is None else orjson.loads(self._vault.open(row[0], f"{kind} {name}"))
+
+    def _note(self, database: sqlite3.Connection, change: Change) -> None:
+        record = self._vault.seal(orjson.dumps(change.document()), f"change {change.at!r}")
+        database.execute("INSERT INTO changes VALUES (?, ?)", (change.at, record))
+        database.execute("DELETE FROM changes WHERE rowid <= (SELECT max(rowid) FROM changes) - ?", (MOST,))
 
     @contextmanager
     def _open(self, path: Path) -> Iterator[sqlite3.Connection]:
@@ -93,6 +121,9 @@ class Shelf:
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS resources"
                     " (kind TEXT, id TEXT, document TEXT NOT NULL, PRIMARY KEY (kind, id))"
+                )
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS changes (at REAL NOT NULL, record BLOB NOT NULL)"
                 )
                 yield database
         except OSError as error:

@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bridge.errors import BridgeError
 from bridge.secret import Secret
+from bridge.selfhosted.audit import AUTHOR, Author
 from bridge.selfhosted.counters import Counters
 from bridge.selfhosted.fields import BadResource
 from bridge.selfhosted.gate import Gate, TooManyAttempts
@@ -84,6 +85,7 @@ class Door:
             raise ApiError(401, "wrong key or secret", asked)
         if not token.api:
             raise ApiError(403, "this token is for the socket only")
+        AUTHOR.set(Author(token.key, address))
         return token
 
 
