@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
+from bridge.relay.frames import canonical
 from bridge.selfhosted.resources import Bucket, Output
-from bridge.selfhosted.webhooks import canonical, facts_of, frames_of, printable
+from bridge.selfhosted.webhooks import facts_of, frames_of, printable
 
 
 def frames(
