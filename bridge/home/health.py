@@ -38,6 +38,8 @@ def health(status: Snapshot, last_webhook: float | None) -> dict[str, Any]:
     problems = _problems(status)
     connected = status["relay"]["state"] == "subscribed"
     return {
+        "problem": bool(problems),
+        "problems": problems,
         "relay": {
             "connected": connected,
             "state": status["relay"]["state"],
@@ -51,8 +53,6 @@ def health(status: Snapshot, last_webhook: float | None) -> dict[str, Any]:
         },
         "counters": {**counters, **{name: _total(targets, name) for name in _COUNTS}},
         "last_webhook": None if last_webhook is None else moment(last_webhook),
-        "problem": bool(problems),
-        "problems": problems,
         "configuration": {
             "outcome": status["configuration"]["outcome"],
             "generation": status["configuration"]["generation"],

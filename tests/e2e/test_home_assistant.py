@@ -2,8 +2,9 @@
 
 It needs an environment of its own, half a gigabyte of it, and is left out without it:
 
-    python3.13 -m venv ha && ha/bin/pip install homeassistant paho-mqtt==2.1.0
-    HOME_ASSISTANT_PYTHON=ha/bin/python pytest tests/e2e/test_home_assistant.py
+    python3.13 -m venv ha
+    ha/bin/pip install homeassistant==2026.2.3 paho-mqtt==2.1.0
+    HOME_ASSISTANT_PYTHON=ha/bin/python .venv/bin/python -m pytest tests/e2e/test_home_assistant.py
 """
 
 import re
