@@ -216,6 +216,18 @@ async def test_a_topic_over_which_the_broker_only_hangs_up_keeps_nothing_else_ba
     assert said == ["status on mqtt:home: bad/a can't be published: the broker ended connections over it"]
 
 
+async def test_a_broker_that_hangs_is_nobodys_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ACKNOWLEDGE_SECONDS", 0.05)
+
+    def answer(publish: Publish) -> bytes | None:
+        return puback(publish) if publish.connection > 2 else None
+
+    async with ScriptedBroker(answer) as broker, publishing(broker.port) as publisher:
+        publisher.retain("pi/status", b"online")
+        assert await publisher.settled(20)
+        assert broker.publishes[-1].connection == 3
+
+
 async def test_mqtt_3_1_1_does_too(tmp_path: Path) -> None:
     old = {"protocol": "3.1.1"}
     async with Broker(tmp_path) as broker, Collector(broker.port) as seen:

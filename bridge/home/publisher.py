@@ -214,7 +214,7 @@ class Publisher:
 
     def disconnected(self, ended: Ended) -> bool:
         """Down; the next connection begins afresh."""
-        if self.state.name == "up" and self._in_flight:
+        if self.state.name == "up" and self._in_flight and not self.overdue():
             self._judge()
         self._in_flight.clear()
         slow = ended.needs_a_person or ended.taken_over
@@ -222,7 +222,7 @@ class Publisher:
         return slow
 
     def _judge(self) -> None:
-        """Brokers may end a connection over a topic that they refuse, and say no reason."""
+        """A broker may end a connection over a topic that it refuses, and give no reason."""
         topic = next(iter(self._in_flight.values()))[0]
         if len(self._in_flight) == 1 and topic == self._suspect:
             self._give_up(topic, "the broker ended connections over it")
