@@ -24,7 +24,7 @@ STATUS: Final[dict[str, Any]] = {
             "expired": 0,
             "evicted": 0,
             "retries": 0,
-            "no_subscriber": 2,
+            "unheard": 2,
         },
         "http:http://127.0.0.1:1880": {
             "state": "up",

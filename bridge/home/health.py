@@ -12,8 +12,6 @@ _WELL = {"up", "connecting"}
 _SUBSCRIBES = {"subscribed", "connecting", "closed"}
 """What the relay's client does where nothing is wrong: at last, the bridge is stopping."""
 _COUNTS = ("delivered", "dead", "expired", "evicted")
-_HEARD = ("no_subscriber",)
-"""Of a broker that says so: deliveries that nobody was subscribed to."""
 
 
 def info(status: Snapshot, routes: list[str]) -> dict[str, Any]:
@@ -69,7 +67,7 @@ def _named(targets: Mapping[str, Any], kind: str) -> dict[str, Any]:
             "state": target["state"],
             "reason": clean(target["reason"]),
             "pending": target["pending"],
-            **{count: target[count] for count in _HEARD if count in target},
+            **({"no_subscriber": target["unheard"]} if "unheard" in target else {}),
         }
         for name, target in targets.items()
         if name.startswith(kind)

@@ -15,8 +15,6 @@ VARIES = {
     *("journal_bytes", "uptime_seconds", "rss_kib", "max_rss_kib"),
 }
 """Keys whose values no two runs have in common."""
-SAID_BY_SOME = {"no_subscriber"}
-"""Keys that are there where the broker says so."""
 
 
 def told() -> list[str]:
@@ -42,11 +40,7 @@ def shape(line: str) -> tuple[str, Any]:
 def _shape(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    return {
-        key: type(one).__name__ if key in VARIES else _shape(one)
-        for key, one in value.items()
-        if key not in SAID_BY_SOME
-    }
+    return {key: type(one).__name__ if key in VARIES else _shape(one) for key, one in value.items()}
 
 
 async def a_life(it: Rig) -> list[str]:

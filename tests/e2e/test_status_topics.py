@@ -138,6 +138,23 @@ async def test_a_life_from_birth_to_a_clean_end(tmp_path: Path) -> None:
         assert kinds == {"text/plain", "application/json"}
 
 
+async def test_deliveries_that_nobody_is_there_for_are_counted(tmp_path: Path) -> None:
+    async with (
+        running_relay("doorbell") as relay,
+        sender() as session,
+        Broker(tmp_path) as broker,
+        Collector(broker.plain_port, f"{BASE}/#") as seen,
+    ):
+        text = (
+            f"node: pi\n{relay_section(relay)}brokers: {{home: {{url: 'mqtt://127.0.0.1:{broker.port}'}}}}\n"
+        )
+        async with BridgeProcess(tmp_path / "bridge", f"{text}status: {{}}\n{routes('ring')}") as bridge:
+            it = Rig(relay, session, broker, seen, bridge)
+            await it.ring()
+            said = await it.until(f"{BASE}/health", lambda said: said["counters"]["delivered"] == 1)
+            assert said["brokers"]["home"]["no_subscriber"] == 1
+
+
 async def test_the_will_tells_of_a_killed_bridge_and_the_next_one_is_online(tmp_path: Path) -> None:
     async with rig(tmp_path) as it:
         await it.until(f"{BASE}/status", lambda said: said == "online")
