@@ -19,6 +19,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from bridge.config.loader import load
+from bridge.config.model import BrokerSettings, StatusSettings
+from bridge.home.cleanup import clean_up
+from bridge.home.place import Place
+from bridge.home.publisher import Publisher
 from bridge.message import DELIVERED, Delivered, Failure
 from bridge.secret import Secret
 from bridge.trial import run_cases
@@ -154,6 +158,20 @@ async def test_the_acl_allows_what_the_page_says(tmp_path: Path) -> None:
         for user, does, topic, allowed in rows(MOSQUITTO, "who"):
             may = may_publish if does == "publish" else may_receive
             assert await may(broker, user, topic) is (allowed == "yes"), (user, does, topic)
+
+
+async def test_the_acl_allows_status_discovery_and_cleanup(tmp_path: Path) -> None:
+    status = StatusSettings("home", "relay-bridge/pi", discovery="homeassistant", commands=True)
+    async with documented_broker(tmp_path) as broker:
+        own = BrokerSettings("home", port=broker.port, username="bridge", password=Secret(PASSWORD))
+        place = Place("pi", status, own)
+        publisher = Publisher(own, place.client_id, lambda *_: None, filters={})
+        for topic in place.retained:
+            publisher.retain(topic, b"{}")
+        publisher.start()
+        assert await publisher.settled(10)
+        await publisher.close()
+        assert (await clean_up(place, 10)).topics == sorted(place.retained)
 
 
 async def may_publish(broker: Broker, user: str, topic: str) -> bool:
