@@ -9,6 +9,8 @@ NAME = "relay-bridge"
 SYSTEM_CONFIG = Path("/etc/relay-bridge/bridge.yaml")
 SYSTEM_RUNTIME = Path("/run") / NAME
 """Where the system service's control socket is."""
+SYSTEM_STATE = Path("/var/lib") / NAME
+"""The system service's state folder."""
 SOCKET_NAME = "control.sock"
 
 
@@ -40,6 +42,12 @@ def control_sockets(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]
 def routing_file(environ: Mapping[str, str] = os.environ) -> Path:
     """`$RELAY_BRIDGE_CONFIG`, else the system's."""
     return Path(environ.get("RELAY_BRIDGE_CONFIG") or SYSTEM_CONFIG)
+
+
+def state_of(config: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """The state folder of the daemon that uses this routing file, as another process sees it."""
+    of_service = config == SYSTEM_CONFIG and not environ.get("STATE_DIRECTORY") and SYSTEM_STATE.is_dir()
+    return SYSTEM_STATE if of_service else folders(environ).state
 
 
 def _xdg_state(environ: Mapping[str, str]) -> Path:

@@ -48,6 +48,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("bridge.daemon",),
     ("bridge.selfhosted",),
     ("bridge.demo",),
+    ("bridge.doctor",),
     ("bridge.cli", "bridge.__main__"),
 ]
 

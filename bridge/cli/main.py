@@ -17,6 +17,7 @@ COMMANDS = {
     "completion": "Print what makes a shell complete commands and options.",
     "dead": "List, show, retry or purge what could not be delivered.",
     "demo": "Run the whole chain on this machine, with sample webhooks.",
+    "doctor": "Find what is wrong with this installation, and its remedy.",
     "explain": "Show what would become of a webhook.",
     "forward": "Forward one bucket to one target, with no file.",
     "relay": "Run the self-hosted relay.",

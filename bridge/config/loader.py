@@ -75,6 +75,7 @@ def load(
     texts: AbstractMapping[Path, bytes] | None = None,
     *,
     environment: AbstractMapping[str, str] = os.environ,
+    secrets: Secrets | None = None,
 ) -> Loaded:
     """Read a routing file and what it includes. Whatever the files hold, this raises nothing.
 
@@ -82,8 +83,9 @@ def load(
         path: the routing file.
         texts: what an earlier load read (`Config.texts`), to be used instead of the files.
         environment: where `${NAME}` is looked up.
+        secrets: looks up all references, instead.
     """
-    loading = _Loading(path.parent, Secrets(path.parent, environment))
+    loading = _Loading(path.parent, secrets or Secrets(path.parent, environment))
     return loading.run(lambda: loading.texts(texts) if texts else loading.files(path))
 
 

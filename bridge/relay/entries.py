@@ -49,6 +49,10 @@ class Directory:
         """A bucket by its ID; one without names where it isn't known."""
         return self._by_id.get(bucket_id) or Bucket(bucket_id, "")
 
+    def knows(self, name: str) -> bool:
+        """Whether a bucket has this name or ID."""
+        return any(name in (one.id, one.name) for one in self._by_id.values())
+
     def ids(self, wanted: Sequence[str] | None) -> list[str]:
         """The IDs to ask for: of buckets given by name or ID, or of all; "" asks for all at once."""
         if not self._by_id:
@@ -56,6 +60,32 @@ class Directory:
         return [
             one.id for one in self._by_id.values() if not wanted or one.name in wanted or one.id in wanted
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A subscriber of the account, as it and the relay describe it: a stranger's text."""
+
+    address: str
+    version: str
+    since: float | None
+    """Unix time."""
+    buckets: tuple[str, ...] | None
+    """Names or IDs; None where the relay doesn't say."""
+
+    def shares(self, wanted: Sequence[str] | None) -> bool:
+        """Whether it gets webhooks of these buckets (None: of any), as far as can be known."""
+        return (
+            self.buckets is None
+            or (not wanted and bool(self.buckets))
+            or any(one in self.buckets for one in wanted or ())
+        )
+
+    def __str__(self) -> str:
+        since = (
+            "" if self.since is None else f" since {datetime.fromtimestamp(self.since, UTC):%Y-%m-%d %H:%M}Z"
+        )
+        return f"{self.version[:100] or 'a client'} at {self.address[:100] or 'an unknown address'}{since}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +112,15 @@ def parse_directory(data: bytes) -> Directory:
         FrameError: it is something else.
     """
     return Directory([_bucket(one) for one in _objects(_parse(data), "buckets")])
+
+
+def parse_connected(data: bytes) -> list[Connected]:
+    """The answer to `GET /v1/connected-clients`.
+
+    Raises:
+        FrameError: it is something else.
+    """
+    return [_connected(one) for one in _objects(_parse(data), "clients")]
 
 
 def parse_page(data: bytes, asked: Mapping[str, str]) -> Page:
@@ -202,6 +241,16 @@ def _time(value: Any) -> float | None:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _connected(found: Entry) -> Connected:
+    buckets = found.get("buckets")
+    return Connected(
+        text_field(found, "client_ip"),
+        text_field(found, "client_version"),
+        _time(found.get("subscribed_at")),
+        tuple(one for one in buckets if isinstance(one, str)) if isinstance(buckets, list) else None,
+    )
 
 
 def _bucket(found: Entry) -> Bucket:

@@ -15,7 +15,16 @@ from yarl import URL
 
 from bridge.errors import CredentialsRefused, FrameError, RedirectRefused, RelayError
 from bridge.message import Answer
-from bridge.relay.entries import Directory, Entry, Page, parse_directory, parse_entry, parse_page
+from bridge.relay.entries import (
+    Connected,
+    Directory,
+    Entry,
+    Page,
+    parse_connected,
+    parse_directory,
+    parse_entry,
+    parse_page,
+)
 from bridge.relay.gap import RelayClock
 from bridge.relay.transport import parse_retry_after
 from bridge.secret import Secret
@@ -93,6 +102,10 @@ class RelayRest:
             RelayError: as all of these; LogUnavailable and CredentialsRefused are not worth a repetition.
         """
         return _understood(parse_directory, await self._get("/v1/buckets", {}))
+
+    async def connected(self) -> list[Connected]:
+        """Who is subscribed."""
+        return _understood(parse_connected, await self._get("/v1/connected-clients", {}))
 
     async def page(
         self, bucket_id: str, start: float, end: float, *, limit: int, following: Mapping[str, str]

@@ -35,6 +35,10 @@ class MalformedMessage(RelayError):
     """The relay sent a message that is not UTF-8 or over the limit; such a connection can't go on."""
 
 
+class UntrustedCertificate(RelayError):
+    """The relay shows a certificate that this machine does not trust."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a relay is, and how to hold the line to it. Times are seconds, sizes bytes."""
@@ -131,7 +135,7 @@ def _not_opened(error: Exception) -> RelayError:
         case InvalidProxy():
             return RelayError("the proxy's URL can't be used")
         case ssl.SSLCertVerificationError():
-            return RelayError(f"the relay's certificate is not trusted: {error.verify_message}")
+            return UntrustedCertificate(f"the relay's certificate is not trusted: {error.verify_message}")
         case OSError():
             return RelayError(_shown(f"no connection: {error.strerror or error}"))
         case _:

@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -93,12 +94,17 @@ class MqttSession:
     """Everything here runs on the event loop's thread; only a connection is opened elsewhere."""
 
     def __init__(
-        self, settings: BrokerSettings, client_id: str, owner: Owner, will: Publication | None = None
+        self,
+        settings: BrokerSettings,
+        client_id: str,
+        owner: Owner,
+        will: Publication | None = None,
+        make_client: Callable[[BrokerSettings, str], PahoClient] = PahoClient,
     ) -> None:
         self.up = False
         self._settings = settings
         self._owner = owner
-        self._client = PahoClient(settings, client_id)
+        self._client = make_client(settings, client_id)
         if will is not None:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain, will.properties)
         self._client.on_connect = self._on_connect
