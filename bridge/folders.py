@@ -11,6 +11,8 @@ SYSTEM_RUNTIME = Path("/run") / NAME
 """Where the system service's control socket is."""
 SYSTEM_STATE = Path("/var/lib") / NAME
 """The system service's state folder."""
+CREDENTIALS = "credentials"
+"""The folder of files with secrets, beside the routing file."""
 SOCKET_NAME = "control.sock"
 
 
@@ -48,6 +50,16 @@ def state_of(config: Path, environ: Mapping[str, str] = os.environ) -> Path:
     """The state folder of the daemon that uses this routing file, as another process sees it."""
     of_service = config == SYSTEM_CONFIG and not environ.get("STATE_DIRECTORY") and SYSTEM_STATE.is_dir()
     return SYSTEM_STATE if of_service else folders(environ).state
+
+
+def environment_of(config: Path, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """The environment in which references to credentials can be looked up as the daemon does it.
+
+    Where systemd hands them to the system service, root finds them in the files that they come from.
+    """
+    if config != SYSTEM_CONFIG or environ.get("CREDENTIALS_DIRECTORY"):
+        return environ
+    return {**environ, "CREDENTIALS_DIRECTORY": str(config.parent / CREDENTIALS)}
 
 
 def _xdg_state(environ: Mapping[str, str]) -> Path:

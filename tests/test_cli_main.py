@@ -153,7 +153,7 @@ def cpu_seconds(arguments: list[str], file: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-@pytest.mark.parametrize("command", ["check", "explain", "status", "reload"])
+@pytest.mark.parametrize("command", ["check", "doctor", "explain", "init", "status", "reload"])
 def test_commands_beside_the_daemon_load_no_network_library(command: str) -> None:
     program = (
         "import sys; from importlib import import_module; "

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from bridge.folders import Folders, control_sockets, folders, routing_file
+from bridge.folders import (
+    SYSTEM_CONFIG,
+    Folders,
+    control_sockets,
+    environment_of,
+    folders,
+    routing_file,
+    state_of,
+)
 
 SYSTEMD = {"STATE_DIRECTORY": "/var/lib/relay-bridge", "RUNTIME_DIRECTORY": "/run/relay-bridge"}
 XDG = {"XDG_STATE_HOME": "/home/u/state", "XDG_RUNTIME_DIR": "/run/user/1000"}
@@ -46,3 +54,21 @@ def test_a_command_that_systemd_runs_talks_to_its_own_service_alone() -> None:
 def test_the_routing_file() -> None:
     assert routing_file({}) == Path("/etc/relay-bridge/bridge.yaml")
     assert routing_file({"RELAY_BRIDGE_CONFIG": "/home/u/b.yaml"}) == Path("/home/u/b.yaml")
+
+
+def test_another_process_finds_what_the_service_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Path("/home/u/b.yaml")
+    monkeypatch.setattr("bridge.folders.SYSTEM_STATE", tmp_path)
+    assert state_of(SYSTEM_CONFIG, XDG) == tmp_path
+    assert state_of(own, XDG) == folders(XDG).state
+    assert state_of(SYSTEM_CONFIG, SYSTEMD) == Path("/var/lib/relay-bridge")
+    monkeypatch.setattr("bridge.folders.SYSTEM_STATE", tmp_path / "gone")
+    assert state_of(SYSTEM_CONFIG, XDG) == folders(XDG).state
+
+
+def test_root_finds_the_services_credentials() -> None:
+    folder = "/etc/relay-bridge/credentials"
+    assert environment_of(SYSTEM_CONFIG, XDG) == {**XDG, "CREDENTIALS_DIRECTORY": folder}
+    handed = {"CREDENTIALS_DIRECTORY": "/run/credentials/relay-bridge.service"}
+    assert environment_of(SYSTEM_CONFIG, handed) == handed
+    assert environment_of(Path("/home/u/b.yaml"), XDG) == XDG

@@ -48,7 +48,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("bridge.daemon",),
     ("bridge.selfhosted",),
     ("bridge.demo",),
-    ("bridge.doctor",),
+    ("bridge.doctor", "bridge.setup"),
     ("bridge.cli", "bridge.__main__"),
 ]
 

@@ -13,9 +13,8 @@ from bridge.cli.client import DaemonRefused, ask
 from bridge.cli.exits import FAILED, DaemonUnavailable
 from bridge.cli.options import config_option, format_option, use_colour
 from bridge.config.problems import printable
-from bridge.doctor.examination import Patient, examine
 from bridge.doctor.finding import Finding, State
-from bridge.folders import state_of
+from bridge.folders import environment_of, state_of
 
 MARKS: Final = {State.GOOD: "✓", State.BAD: "✗", State.SKIPPED: "\N{EN DASH}"}
 COLOURS: Final = {State.GOOD: "green", State.BAD: "red", State.SKIPPED: None}
@@ -31,7 +30,10 @@ def command(config: Path, form: str) -> None:
     """
     if form == "text" and sys.stderr.isatty():
         click.echo("looking at relay, brokers, services and this machine …", err=True)
-    findings = asyncio.run(examine(Patient(config, state_of(config), _status())))
+    from bridge.doctor.examination import Patient, examine  # noqa: PLC0415  # heavy, and `--help` is fast
+
+    patient = Patient(config, state_of(config), _status(), environment_of(config))
+    findings = asyncio.run(examine(patient))
     wrong = [one for one in findings if one.state is State.BAD]
     if form == "json":
         click.echo(json.dumps({"ok": not wrong, "findings": [as_json(one) for one in findings]}, indent=2))

@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "Find what is wrong with this installation, and its remedy.",
     "explain": "Show what would become of a webhook.",
     "forward": "Forward one bucket to one target, with no file.",
+    "init": "Write a first routing file, asking for what is needed, and try it.",
     "relay": "Run the self-hosted relay.",
     "reload": "Have the daemon read its routing file again.",
     "replay": "Have webhooks that came before taken again.",

@@ -59,7 +59,8 @@ async def examine(patient: Patient) -> list[Finding]:
 def _routing_file(patient: Patient, loaded: Loaded) -> Finding:
     write = Scribe(str(patient.file))
     if loaded.config is None:
-        return write.bad(Check.ROUTING_FILE, loaded.summary)
+        first = next(one for one in loaded.problems if one.severity == "error")
+        return write.bad(Check.ROUTING_FILE, f"{loaded.summary}, the first is {first}")
     return write.good(Check.ROUTING_FILE, loaded.summary)
 
 

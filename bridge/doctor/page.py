@@ -25,11 +25,7 @@ looks at everything that a webhook needs on its way, and says for each what is w
 something is wrong; `--format json` prints the same for machines. The checks run side by side: it takes a
 second, or most of a minute where somebody doesn't answer.
 
-Run it as who runs the service, or as root; credentials of systemd are found where you say where they are:
-
-```sh
-sudo CREDENTIALS_DIRECTORY=/etc/relay-bridge/credentials relay-bridge doctor
-```
+Run it as the user of the bridge, or with `sudo` where it is a service, as root can read its credentials.
 
 Nothing is changed. The relay is asked whether it takes the credentials, and not for webhooks, so that none
 goes astray. No MQTT subscriber gets anything, nothing is retained, and no HTTP service gets more than `HEAD
