@@ -60,6 +60,17 @@ async def test_an_acl_that_denies_a_topic_and_nobody_gets_the_probe(
         assert "topic write" in found[Check.BROKER_ACL].remedy
 
 
+async def test_more_topics_than_a_broker_takes_at_a_time(tmp_path: Path) -> None:
+    async with installation(tmp_path, acl(tmp_path, "work/#")) as sound:
+        routes = "".join(f"      - mqtt: work/{number}\n" for number in range(45))
+        sound.write()
+        sound.file.write_text(sound.file.read_text() + routes + "      - mqtt: home/last\n")
+        found = await sound.findings()
+    assert wrong(found) == {Check.BROKER_ACL}
+    # The first is of the installation itself.
+    assert found[Check.BROKER_ACL].detail == f"publishing is denied on home/bell/{STAND_IN}, home/last"
+
+
 async def test_a_broker_without_persistence(tmp_path: Path) -> None:
     async with installation(tmp_path, "persistence false") as sound:
         found = await sound.findings()

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -16,6 +17,8 @@ from bridge.web.hosts import is_loopback
 
 LARGEST_MESSAGE: Final = 1_000_000
 """Bytes that every broker should take."""
+A_VISIT: Final = 10
+"""Topics that are probed on one connection, few enough for any broker."""
 MOST_TOPICS: Final = 50
 """That are probed at one broker."""
 ACL_SECONDS: Final = 20.0
@@ -99,11 +102,12 @@ async def _acl(config: Config, settings: BrokerSettings, write: Scribe) -> Findi
 async def _denied(wanted: list[str], settings: BrokerSettings, node: str) -> list[str]:
     """The topics that may not be published on. Mosquitto 2.0 also ends the connection over each."""
     denied: list[str] = []
-    left = list(wanted)
+    left = deque(wanted)
     while left:
         async with Probe(settings, node) as probe:
-            while left:
-                topic = left.pop(0)
+            # What is not released counts towards the broker's Receive Maximum for the whole visit.
+            for _ in range(min(A_VISIT, probe.limits.receive_maximum, len(left))):
+                topic = left.popleft()
                 if await probe.publish(topic, b"", 2) == NOT_AUTHORIZED:
                     denied.append(topic)
                     break

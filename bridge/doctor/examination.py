@@ -21,6 +21,8 @@ from bridge.doctor.relay import check_relay
 MOST_AT_ONCE: Final = 16
 """Services and brokers that are looked at side by side."""
 
+SHORTEST_SECRET: Final = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Patient:
@@ -71,10 +73,13 @@ def _modes(config: Config, read: Iterable[Path]) -> list[Finding]:
 
 
 def _revealed(config: Config) -> list[bytes]:
-    """Secrets as they would stand in a file that holds them itself."""
-    headers = [value for service in config.services.values() for _, value in service.headers]
-    passwords = [broker.password for broker in config.brokers.values() if broker.password]
-    return [one.reveal().encode() for one in (config.relay.secret, *passwords, *headers)]
+    """Secrets as a file would hold them itself; the shortest could stand there by chance."""
+    found = [config.relay.secret]
+    found += [broker.password for broker in config.brokers.values() if broker.password]
+    found += [value for service in config.services.values() for _, value in service.headers]
+    found += [secret for verifier in config.verifiers.values() for secret in verifier.secrets]
+    found += [config.console.token] if config.console and config.console.token else []
+    return [text.encode() for secret in found if len(text := secret.reveal()) >= SHORTEST_SECRET]
 
 
 def _disk(config: Config, patient: Patient) -> list[Finding]:
