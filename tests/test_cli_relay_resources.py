@@ -1,5 +1,6 @@
 """`relay-bridge relay init|token|bucket|input|export|import`."""
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from bridge.selfhosted import hashes
 from bridge.selfhosted.settings import read_settings
+from tests.support.canary import files_with
 from tests.support.cli import Done, call
 
 
@@ -104,6 +106,26 @@ def test_what_is_no_export(file: Path, text: str) -> None:
     done = relay(file, "import", stdin=text.encode())
     assert done.status != 0
     assert "Traceback" not in done.err
+
+
+def test_a_state_is_encrypted_by_moving_it(file: Path, tmp_path: Path) -> None:
+    made = said(file, "token", "create", "--description", "beside the garden shed")
+    said(file, "bucket", "create", "quiet", "--ephemeral")
+    exported = relay(file, "export").out.encode()
+    key = base64.b64encode(bytes(32)).decode()
+    file.write_text(f"{file.read_text()}state_key: {key}\n")
+    refused = relay(file, "token", "list")
+    assert refused.status == 78
+    assert "it is not encrypted, so it can't be used with a state_key" in refused.err
+    (tmp_path / "state").rename(tmp_path / "old")
+    assert relay(file, "import", stdin=exported).status == 0
+    assert said(file, "token", "list")[-1]["id"] == made["key"]
+    assert [one["ephemeral"] for one in said(file, "bucket", "list")] == [False, True]
+    assert files_with(tmp_path / "state", made["key"]) == ["resources.db"], "IDs are no secret"
+    assert files_with(tmp_path / "state", "beside the garden shed") == []
+    assert files_with(tmp_path / "old", "beside the garden shed") == ["resources.db"]
+    file.write_text(file.read_text().replace(key, base64.b64encode(bytes(31) + b"x").decode()))
+    assert "it is encrypted with another state_key" in relay(file, "token", "list").err
 
 
 def test_without_a_state_there_is_nowhere_to_keep_anything(tmp_path: Path) -> None:

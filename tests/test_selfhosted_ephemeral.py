@@ -21,6 +21,7 @@ from tests.support.relay_clients import bodies, interface, running, say, setting
 from tests.support.waiting import eventually_async
 
 CANARY = "canary-7f3a9c51e2d84b60-canary"
+OTHER = "another-webhook"
 UNREACHABLE = Output("archive", "http://127.0.0.1:1/in", internal=False, retries=0)
 
 
@@ -62,7 +63,7 @@ async def live(relay: SelfHostedRelay) -> None:
     await bodies(plain, 1)
     await plain.close()
     await exact.close()
-    await send(relay, "plain", "other")  # its commit writes what was noted, too
+    await send(relay, "plain", OTHER)  # its commit writes what was noted, too
 
 
 async def reported(http: aiohttp.ClientSession, log_id: str) -> bool:
@@ -78,7 +79,7 @@ async def test_nothing_of_a_webhook_gets_onto_the_disk_or_into_a_log(
     async with running(settings(tmp_path, outputs=outputs)) as relay:
         await live(relay)
         assert files_with(tmp_path, CANARY) == []
-        assert files_with(tmp_path, "other") != []
+        assert files_with(tmp_path, OTHER) != []
     assert files_with(tmp_path, CANARY) == []
     assert CANARY not in caplog.text
 

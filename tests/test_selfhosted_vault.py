@@ -18,8 +18,7 @@ from bridge.selfhosted import shelf, store
 from bridge.selfhosted.history import Frame, Origin, Query
 from bridge.selfhosted.resources import MIB, Settings
 from bridge.selfhosted.server import SelfHostedRelay
-from bridge.selfhosted.shelf import Shelf, ShelfError
-from bridge.selfhosted.store import StoreError
+from bridge.selfhosted.shelf import Shelf
 from bridge.selfhosted.tables import Tables
 from bridge.selfhosted.vault import Locked, VaultError, parse_key, vault_of
 from bridge.selfhosted.wire import text_frame
@@ -135,10 +134,10 @@ async def test_a_state_of_another_key_is_an_error_and_stays_as_it_was(
     async with running(settings(tmp_path, first)) as relay:
         await fill(relay)
     relay = SelfHostedRelay(settings(tmp_path, then))
-    with pytest.raises(ShelfError, match=f"resources.db.*{problem}"):
+    with pytest.raises(VaultError, match=f"resources.db.*{problem}"):
         await relay.start()
     (tmp_path / shelf.FILE).rename(tmp_path / "away")
-    with pytest.raises(StoreError, match=f"relay.db.*{problem}"):
+    with pytest.raises(VaultError, match=f"relay.db.*{problem}"):
         await SelfHostedRelay(settings(tmp_path, then)).start()
     (tmp_path / "away").rename(tmp_path / shelf.FILE)
     async with (
@@ -217,5 +216,5 @@ def test_a_document_is_bound_to_its_place(tmp_path: Path) -> None:
             "UPDATE resources SET document ="
             " (SELECT document FROM resources WHERE id = 'two') WHERE id = 'one'"
         )
-    with pytest.raises(ShelfError, match="for another place"):
+    with pytest.raises(VaultError, match="for another place"):
         kept.read("token")

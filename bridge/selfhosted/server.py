@@ -78,6 +78,7 @@ class SelfHostedRelay:
             OSError: the address can't be used.
             StoreError: the folder of the log can't.
             ShelfError: what the interface made can't be read.
+            VaultError: the folder was made with another key.
         """
         self.registry.read()
         await self._restore()

@@ -52,6 +52,7 @@ class Shelf:
 
         Raises:
             ShelfError: as all of these.
+            VaultError: likewise: it was made with another key.
         """
         if self._path is None:
             return dict(self._memory.get(kind, {}))
@@ -128,5 +129,7 @@ class Shelf:
                 yield database
         except OSError as error:
             raise ShelfError(f"{str(path)!a} can't be used: {error.strerror}") from error
-        except (sqlite3.Error, orjson.JSONDecodeError, VaultError) as error:
+        except (sqlite3.Error, orjson.JSONDecodeError) as error:
             raise ShelfError(f"{str(path)!a} can't be used: {error}") from error
+        except VaultError as error:
+            raise VaultError(f"{str(path)!a} can't be used: {error}") from None

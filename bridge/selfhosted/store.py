@@ -71,6 +71,7 @@ class Store:
 
         Raises:
             StoreError: that is not possible; another relay may use it.
+            VaultError: it was made with another key.
         """
         executor = ThreadPoolExecutor(1, thread_name_prefix="relay-log")
         try:
@@ -189,5 +190,7 @@ def _open(folder: Path, limits: Limits, vault: Vault | None) -> Tables:
         return Tables(path, most_bytes=limits.log_bytes, longest=limits.log_age, now=time.time(), vault=vault)
     except OSError as error:
         raise StoreError(f"{str(folder)!a} can't be used: {error.strerror}") from error
-    except (sqlite3.Error, VaultError) as error:
+    except sqlite3.Error as error:
         raise StoreError(f"{str(path)!a} can't be used: {error}") from error
+    except VaultError as error:
+        raise VaultError(f"{str(path)!a} can't be used: {error}") from None

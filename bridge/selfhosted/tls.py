@@ -3,17 +3,15 @@
 import logging
 import ssl
 
-from bridge.errors import BridgeError, Fault
+from bridge.errors import ConfigError
 from bridge.selfhosted.resources import TlsFiles
 from bridge.watch import FileWatch
 
 logger = logging.getLogger(__name__)
 
 
-class TlsError(BridgeError):
+class TlsError(ConfigError):
     """The certificate files can't be used."""
-
-    fault = Fault.CONFIGURATION
 
 
 class Certificate:

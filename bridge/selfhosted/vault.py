@@ -12,7 +12,7 @@ import sqlite3
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from bridge.errors import BridgeError, Fault
+from bridge.errors import ConfigError
 from bridge.secret import Secret
 
 KEY: Final = 32
@@ -21,10 +21,8 @@ _NONCE: Final = 12
 _PROOF: Final = "proof"
 
 
-class VaultError(BridgeError):
+class VaultError(ConfigError):
     """What is kept can't be read with this key."""
-
-    fault = Fault.CONFIGURATION
 
 
 class Vault(Protocol):

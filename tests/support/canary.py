@@ -9,6 +9,7 @@ from urllib.parse import quote
 def forms(canary: str) -> Iterator[bytes]:
     """A text as it may stand in a file: plain, in base64 at any offset, in UTF-16, or escaped for a URL."""
     data = canary.encode()
+    assert len(data) >= 12, "what is shorter is found by chance"
     yield data
     yield data.hex().encode()
     yield canary.encode("utf-16-le")
