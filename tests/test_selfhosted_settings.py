@@ -91,6 +91,17 @@ def test_the_log_is_not_kept_anywhere_unless_a_folder_is_named() -> None:
         parsed("state: here\n" + SMALLEST)
 
 
+def test_the_management_page_is_off_unless_it_has_an_address() -> None:
+    assert (parsed(SMALLEST).manage, parsed(SMALLEST).public_url) == (None, "")
+    settings = parsed("manage: 127.0.0.1:8081\npublic_url: https://hooks.example.org/\n" + SMALLEST)
+    assert settings.manage == ("127.0.0.1", 8081)
+    assert settings.public_url == "https://hooks.example.org"
+    assert places("manage: here\npublic_url: hooks.example.org\n" + SMALLEST) == [
+        "1:9 manage: HOST:PORT is needed, such as 127.0.0.1:8080",
+        "2:13 public_url: a URL is needed, http://… or https://…",
+    ]
+
+
 def test_every_problem_is_named_with_its_place() -> None:
     found = places(
         """\

@@ -7,9 +7,10 @@ import re
 import pytest
 
 from bridge.console import app as console
+from bridge.selfhosted import management
 from bridge.web import page
 
-PAGES = [(console.PAGES, "console"), (console.PAGES, "login")]
+PAGES = [(console.PAGES, "console"), (console.PAGES, "login"), management.PAGE]
 LIGHT = 60_000
 """Bytes of a page that a phone opens at once."""
 
@@ -23,7 +24,7 @@ def test_it_is_light_and_whole(found: page.Page) -> None:
     assert 500 < len(found.html.encode()) < LIGHT
     assert "/*s" not in found.html
     assert not re.search(r"(?:src|href|action)=\"(?!data:|#|login)", found.html)
-    assert not re.search(r"@import|url\(|https?://(?!www\.w3\.org/2000/svg)", found.html)
+    assert not re.search(r"@import|url\(|https?://(?!www\.w3\.org/2000/svg|localhost)", found.html)
 
 
 def test_the_policy_allows_its_own_style_and_script_and_nothing_else(found: page.Page) -> None:

@@ -71,7 +71,7 @@ async def _serve(file: Path, settings: Settings, host: str | None, port: int | N
     reloader = Reloader(relay, file, settings.state)
     for bucket in relay.registry.catalog.buckets:
         for entry in bucket.inputs:
-            log.info("bucket %s: %s/v1/webhooks/%s", bucket.name, relay.url, entry.id)
+            log.info("bucket %s: %s/v1/webhooks/%s", bucket.name, relay.public_url, entry.id)
     await stop.wait()
     reloader.close()
     await relay.close()

@@ -256,6 +256,10 @@ class Settings:
     """Folder of the log and of what the interface made; None: all that is kept in memory only."""
     state_key: Secret | None = None
     """What that is encrypted with, 32 bytes in base64; None: it isn't."""
+    manage: tuple[str, int] | None = None
+    """Host and port of the management page; None: there is none."""
+    public_url: str = ""
+    """Where senders reach the relay, without a trailing slash; "": where it listens."""
 
     def declared(self) -> tuple[object, ...]:
         """All that it says, to compare: two tokens with one key are equal whatever their secrets."""

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import orjson
@@ -25,6 +26,7 @@ from bridge.selfhosted.history import Outcome
 from bridge.selfhosted.hub import Hub
 from bridge.selfhosted.idle import IdleConnections
 from bridge.selfhosted.inbound import Inbound
+from bridge.selfhosted.management import Management
 from bridge.selfhosted.outbound import Outbound
 from bridge.selfhosted.proxies import Proxies
 from bridge.selfhosted.publisher import Publisher
@@ -41,6 +43,9 @@ from bridge.web.hosts import is_loopback
 
 logger = logging.getLogger(__name__)
 _http_logger = logging.getLogger(f"{__name__}.http")
+
+Interface = Callable[[web.UrlDispatcher], None]
+"""Adds the HTTP interface to a router."""
 
 
 class SelfHostedRelay:
@@ -69,6 +74,7 @@ class SelfHostedRelay:
         self._idle = IdleConnections(settings.limits.idle, self.counters)
         self._log: Log = Recent(self.hub.history)
         self._runner: web.AppRunner | None = None
+        self._management: Management | None = None
         self._store: Store | None = None
 
     async def start(self) -> None:
@@ -82,8 +88,10 @@ class SelfHostedRelay:
         """
         self.registry.read()
         await self._restore()
+        publisher = Publisher(self.hub, self._store, self._outbound)
+        interface = self._interface(publisher)
         self._runner = web.AppRunner(
-            self._application(),
+            self._application(publisher, interface),
             logger=_http_logger,
             access_log=None,
             # A body goes on as it came; nobody's gzip bomb is unpacked here.
@@ -98,6 +106,10 @@ class SelfHostedRelay:
         try:
             tls = self._certificate.context if self._certificate else None
             await web.TCPSite(self._runner, self._host or None, self._asked_port, ssl_context=tls).start()
+            if self._settings.manage is not None:
+                idle = IdleConnections(self._settings.limits.idle, self.counters)
+                self._management = Management(self._settings.manage, self.public_url, interface, idle)
+                await self._management.start()
         except OSError:
             await self.close()
             raise
@@ -115,6 +127,8 @@ class SelfHostedRelay:
             await site.stop()
         if self._certificate is not None:
             self._certificate.close()
+        if self._management is not None:
+            await self._management.close()
         await self._idle.close()
         await self._sockets.close()
         await runner.cleanup()
@@ -178,6 +192,16 @@ class SelfHostedRelay:
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
     @property
+    def public_url(self) -> str:
+        """Where senders reach it, without a trailing slash."""
+        return self._settings.public_url or self.url
+
+    @property
+    def management_url(self) -> str:
+        """Where the management page is; "" where it isn't."""
+        return "" if self._management is None else self._management.url
+
+    @property
     def socket_url(self) -> str:
         """Where subscribers connect."""
         return self.url.replace("http", "ws", 1) + "/v1/socket"
@@ -205,9 +229,8 @@ class SelfHostedRelay:
             raise LookupError(bucket)
         return f"{self.url}{PREFIX}{found.inputs[0].id}"
 
-    def _application(self) -> web.Application:
+    def _application(self, publisher: Publisher, interface: Interface) -> web.Application:
         limits = self._settings.limits
-        publisher = Publisher(self.hub, self._store, self._outbound)
         inbound = Inbound(self.registry, limits, self.counters, self._store, self.answers, publisher)
         elsewhere = not_found_but(inbound.handle)
         proxies = Proxies(self._settings.trusted_proxies)
@@ -216,21 +239,28 @@ class SelfHostedRelay:
         app.router.add_get("/v1/socket", self._sockets.handle, allow_head=False)
         app.router.add_get("/healthz", _healthy)
         app.router.add_route("*", PREFIX + "{rest:.*}", inbound.handle)
-        self._add_interface(app.router, publisher)
+        interface(app.router)
         app.on_response_prepare.append(_say_no_version)
         app.on_shutdown.append(self.answers.close)
         return app
 
-    def _add_interface(self, router: web.UrlDispatcher, publisher: Publisher) -> None:
-        """The HTTP interface."""
+    def _interface(self, publisher: Publisher) -> Interface:
+        """The HTTP interface, the same wherever it is served."""
         door = Door(self._gate, self.counters)
         changes = Changes(self._sockets.reconcile)
-        limits = self._settings.limits
-        Logs(self.registry, limits, self._log, self.hub, self.answers, publisher).add_to(router, door)
-        Buckets(self.registry, changes).add_to(router, door)
-        Tokens(self.registry, changes).add_to(router, door)
-        Clients(self.registry, self._sockets).add_to(router, door)
-        router.add_get("/v1/openapi.json", document.serve)
+        handlers = (
+            Logs(self.registry, self._settings.limits, self._log, self.hub, self.answers, publisher),
+            Buckets(self.registry, changes),
+            Tokens(self.registry, changes),
+            Clients(self.registry, self._sockets),
+        )
+
+        def add_to(router: web.UrlDispatcher) -> None:
+            for one in handlers:
+                one.add_to(router, door)
+            router.add_get("/v1/openapi.json", document.serve)
+
+        return add_to
 
     def _warn_if_exposed(self) -> None:
         guessable = [

@@ -5,8 +5,9 @@ See `config/relay.yaml` for a file with every key in it.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ from bridge.selfhosted.declared import BucketReader
 from bridge.selfhosted.nodes import MAX_FILE, Nodes, Problem, SettingsError, is_nothing
 from bridge.selfhosted.proxies import Network
 from bridge.selfhosted.resources import KIB, MIB, Limits, Settings, TlsFiles, Token
-from bridge.selfhosted.values import BadValue, check_name
+from bridge.selfhosted.values import BadValue, check_name, check_url
 from bridge.selfhosted.vault import VaultError, parse_key
 
 MAX_SECRET: Final = 64 * KIB
@@ -93,9 +94,8 @@ class _Builder:
         self._environ = environ
 
     def settings(self, root: yaml.Node) -> Settings:
-        found = self._nodes.fields(
-            root, ("listen", "tls", "trusted_proxies", "state", "state_key", "tokens", "buckets", "limits")
-        )
+        readers = self._readers()
+        found = self._nodes.fields(root, ("listen", *readers))
         if "state" not in found:
             # Nobody could make others, or nobody would remember them.
             for name in ("tokens", "buckets"):
@@ -103,32 +103,31 @@ class _Builder:
                     self._nodes.refuse(
                         found.get(name, root), f"{name}: at least one is needed without a state"
                     )
-        buckets = BucketReader(self._nodes, self._secret)
-        given: dict[str, Any] = {}
+        given = {name: readers[name](node) for name, node in found.items() if name in readers}
         if "listen" in found:
-            given["host"], given["port"] = self._listen(found["listen"])
-        if "tls" in found:
-            given["tls"] = self._tls(found["tls"])
-        if "trusted_proxies" in found:
-            given["trusted_proxies"] = self._networks(found["trusted_proxies"])
-        if "state" in found:
-            given["state"] = self._path("state", found["state"])
-        if "state_key" in found:
-            given["state_key"] = self._state_key(found["state_key"])
-        if "limits" in found:
-            given["limits"] = self._limits(found["limits"])
-        return Settings(
-            tokens=self._tokens(found["tokens"]) if "tokens" in found else (),
-            buckets=buckets.buckets(found["buckets"]) if "buckets" in found else (),
-            **given,
-        )
+            given["host"], given["port"] = self._listen("listen", found["listen"])
+        return Settings(**({"tokens": (), "buckets": ()} | given))
 
-    def _listen(self, node: yaml.Node) -> tuple[str, int]:
+    def _readers(self) -> dict[str, Callable[[yaml.Node], Any]]:
+        """What reads each key that is a setting by the same name."""
+        return {
+            "public_url": self._public_url,
+            "tls": self._tls,
+            "trusted_proxies": self._networks,
+            "manage": partial(self._listen, "manage"),
+            "state": partial(self._path, "state"),
+            "state_key": self._state_key,
+            "tokens": self._tokens,
+            "buckets": BucketReader(self._nodes, self._secret).buckets,
+            "limits": self._limits,
+        }
+
+    def _listen(self, name: str, node: yaml.Node) -> tuple[str, int]:
         try:
             # Without quotes, YAML 1.1 takes some of these for numbers in base 60.
             return parse_listen(node.value if isinstance(node, yaml.ScalarNode) else self._nodes.text(node))
         except ValueError as error:
-            self._nodes.refuse(node, f"listen: {error}")
+            self._nodes.refuse(node, f"{name}: {error}")
             return "", 0
 
     def _networks(self, node: yaml.Node) -> tuple[Network, ...]:
@@ -139,6 +138,14 @@ class _Builder:
             except ValueError:
                 self._nodes.refuse(one, "an address or a network is needed, such as 10.0.0.0/8")
         return tuple(networks)
+
+    def _public_url(self, node: yaml.Node) -> str:
+        text = self._nodes.filled_text(node)
+        try:
+            check_url(text)
+        except BadValue as error:
+            self._nodes.refuse(node, f"public_url: {error}")
+        return text.rstrip("/")
 
     def _path(self, name: str, node: yaml.Node) -> Path:
         path = Path(self._nodes.filled_text(node))

@@ -15,7 +15,13 @@ function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-const say = (text) => put(id("said"), text);
+let unsay = 0;
+
+function say(text) {
+  put(id("said"), text);
+  clearTimeout(unsay);
+  unsay = setTimeout(() => put(id("said"), ""), 8000); // it stands over what is below
+}
 
 function live(text, className) {
   put(id("live"), text);

@@ -23,15 +23,20 @@ class Page(NamedTuple):
 
 
 @cache
-def load(folder: Path, name: str) -> Page:
+def load(folder: Path, name: str, *parts: str) -> Page:
     """A page of a folder: `name.html`, with `name.css` and `name.js` where they are there.
 
     What all pages share comes before these: the look, and for a page with a script the building of nodes.
+
+    Args:
+        folder: of the page.
+        name: of its files.
+        parts: names of further scripts, which come before its own.
     """
     style = _read(_SHARED / "style.css") + _read(folder / f"{name}.css")
-    script = _read(folder / f"{name}.js")
+    script = "\n".join(filter(None, (_read(folder / f"{one}.js") for one in (*parts, name))))
     if script:
-        script = _read(_SHARED / "dom.js") + script
+        script = _read(_SHARED / "dom.js") + "\n" + script
     html = _read(folder / f"{name}.html").replace("/*style*/", style).replace("/*script*/", script)
     return Page(html, POLICY.format(style=_hash(style), script=_hash(script)))
 

@@ -17,13 +17,13 @@ from bridge.selfhosted.server import SelfHostedRelay
 from tests.support.browser import Browser
 from tests.support.http import RecordingServer, recording_server
 from tests.support.mosquitto import Broker, free_port
+from tests.support.page import AXE, NARROW, clean, fits, has_text
 from tests.support.process import BridgeProcess
 from tests.support.relay import ScriptedRelay, a_webhook, scripted_relay
 from tests.support.relays import KEY, SECRET, post, relay_section, running_relay, sender
 from tests.support.waiting import eventually_async
 
 CANARY = "c4n4ry"
-NARROW = {"width": 360, "height": 740}
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
@@ -87,21 +87,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def opened(browser: Browser, url: str) -> None:
     """Open the page, and wait until it is live."""
     await browser.run("await page.goto(url); await page.getByText('live', {exact: true}).waitFor()", url=url)
-
-
-async def has_text(browser: Browser, selector: str, text: str) -> None:
-    """Wait until an element shows a text."""
-    await browser.run(
-        "await page.locator(selector).filter({hasText: text}).first().waitFor()", selector=selector, text=text
-    )
-
-
-async def clean(browser: Browser, url: str) -> None:
-    """The page complained of nothing, and asked nobody but the bridge."""
-    seen = await browser.run("return seen")
-    assert seen["complaints"] == []
-    assert len(seen["requests"]) >= 2
-    assert {urlsplit(one).netloc for one in seen["requests"]} == {urlsplit(url).netloc}
 
 
 async def test_what_happens_is_on_the_page(world: World, tmp_path: Path) -> None:
@@ -246,12 +231,6 @@ async def test_two_hundred_webhooks_a_second_do_not_freeze_it(tmp_path: Path) ->
 
 # For everyone
 
-AXE = """
-await page.evaluate(axe);
-const found = await page.evaluate(() => window.axe.run(document, {resultTypes: ["violations"]}));
-return found.violations.map(({id, impact, nodes}) => [impact, id, nodes[0].html]);
-"""
-
 
 async def filled(world: World, browser: Browser) -> None:
     """Something of everything is on the page."""
@@ -276,13 +255,7 @@ async def test_it_is_accessible_and_fits_a_phone(world: World, tmp_path: Path, s
         assert await browser.run(AXE) == []
         await browser.run("await page.setViewportSize(size)", size=NARROW)
         assert await browser.run(AXE) == []
-        width = "return await page.evaluate(() => document.documentElement.scrollWidth)"
-        assert await browser.run(width) == NARROW["width"], "nothing has to be scrolled sideways"
-        cut = await browser.run(
-            "return await page.evaluate(() => [...document.querySelectorAll('main *')].filter((one) =>"
-            " one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.outerHTML.slice(0, 200)))"
-        )
-        assert cut == []
+        await fits(browser, NARROW)
         await clean(browser, world.url)
 
 
