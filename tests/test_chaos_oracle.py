@@ -215,13 +215,38 @@ def test_what_kills_the_process_may_become_a_dead_letter_and_needs_three_deaths(
     deliver(oracle, 0)
     oracle.arrive(BROKER, "ring/s1", oracle.events[1].body)
     oracle.deaths = deaths
+    oracle.may_convict = 1
     found = oracle.judge(status(dead=1) | {"convicted": [("all", 1)]}).wrong
-    assert found == ([] if deaths == 3 else ["1 convicted of 2 deaths"])
+    assert found == ([] if deaths == 3 else ["1 of all is convicted of 2 deaths"])
+
+
+def test_nothing_is_convicted_in_silence() -> None:
+    oracle = settled(2)
+    deliver(oracle, 0)
+    oracle.arrive(BROKER, "ring/s1", oracle.events[1].body)
+    oracle.deaths = 3
+    verdict = oracle.judge(status(dead=1) | {"convicted": [("all", 1)]})
+    assert verdict.wrong == ["1 convicted, not 0 at most: [('all', 1)]"]
+    assert verdict.convicted == 1
+
+
+def test_deaths_before_a_webhook_came_do_not_convict_it() -> None:
+    oracle = Oracle(deaths=2, may_convict=1)
+    wrote(oracle, events(1))
+    oracle.settle(1)
+    oracle.deaths = 4
+    found = oracle.judge(status(dead=2) | {"convicted": [("ring", 0), ("all", 0)]}).wrong
+    assert found == [
+        "0 of all is convicted of 2 deaths",
+        "0 of ring is convicted of 2 deaths",
+        "2 convicted, not 1 at most: [('all', 0), ('ring', 0)]",
+    ]
 
 
 def test_a_conviction_explains_no_other_loss() -> None:
     oracle = settled(2)
     oracle.deaths = 3
+    oracle.may_convict = 1
     deliver(oracle, 0)
     found = oracle.judge(status(dead=1) | {"convicted": [("all", 1)]}).wrong
     assert found == ["1 is lost: ring never got it"]

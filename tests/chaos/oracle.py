@@ -45,7 +45,11 @@ class Oracle:
     wrong: list[str] = field(default_factory=list)
     deaths: int = 0
     """Of processes that didn't end in order."""
+    may_convict: int = 0
+    """Dead letters with the code `crash` that the run explains; by itself, none is right."""
     _times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _deaths_before: dict[int, int] = field(default_factory=dict)
+    """Deaths before a webhook was first written."""
     _taken_here: set[int] = field(default_factory=set)
     _unsafe: list[int] = field(default_factory=list)
     _position: int = 0
@@ -54,7 +58,9 @@ class Oracle:
 
     def announce(self, events: Iterable[Event]) -> None:
         """The relay is about to write these."""
-        self.events.update((event.n, event) for event in events)
+        for event in events:
+            self.events[event.n] = event
+            self._deaths_before.setdefault(event.n, self.deaths)
 
     def wrote(self, events: Iterable[Event]) -> None:
         """The relay wrote these to the current connection, in this order."""
@@ -131,8 +137,8 @@ class Oracle:
 
     def judge(self, status: dict[str, Any]) -> "Verdict":
         """What went wrong, given the bridge's last status: nothing, if all is well."""
-        verdict = Verdict(webhooks=len(self.certain), wrong=list(self.wrong))
         convicted = set(status["convicted"])
+        verdict = Verdict(webhooks=len(self.certain), convicted=len(convicted), wrong=list(self.wrong))
         counts = {place: Counter(numbers) for place, numbers in self.arrived.items()}
         for event in self.events.values():
             for route in routes_for(event):
@@ -142,7 +148,9 @@ class Oracle:
         for target, twice in verdict.duplicates.items():
             if twice > self.allowed[target]:
                 verdict.wrong.append(f"{target}: {twice} duplicates, faults explain {self.allowed[target]}")
-        verdict.wrong += self._inversions() + self._stored(status) + _sums(status)
+        verdict.wrong += (
+            self._inversions() + self._convictions(convicted) + self._stored(status) + _sums(status)
+        )
         return verdict
 
     def _weigh(self, verdict: "Verdict", n: int, route: Route, arrivals: int) -> None:
@@ -170,15 +178,25 @@ class Oracle:
                 last[lane] = max(position, last.get(lane, -1))
         return found
 
+    def _convictions(self, convicted: set[tuple[str, int]]) -> list[str]:
+        found = [
+            f"{n} of {route} is convicted of {deaths} deaths"
+            for route, n in sorted(convicted)
+            if (deaths := self.deaths - self._deaths_before[n]) < FATAL
+        ]
+        if len(convicted) > self.may_convict:
+            found.append(
+                f"{len(convicted)} convicted, not {self.may_convict} at most: {sorted(convicted)[:5]}"
+            )
+        return found
+
     def _stored(self, status: dict[str, Any]) -> list[str]:
         poisoned = [n for n, event in self.events.items() if any(r.poison_only for r in routes_for(event))]
         least = sum(bool(self.certain[n]) for n in poisoned)
         most = sum(self.certain[n] + self.possible[n] for n in poisoned)
-        rows, convicted = status["on_disk"], len(status["convicted"])
-        dead = rows["dead"] - convicted
+        rows = status["on_disk"]
+        dead = rows["dead"] - len(status["convicted"])
         found = [] if least <= dead <= most else [f"{dead} dead letters, not {least} to {most}"]
-        if convicted and self.deaths < FATAL:
-            found.append(f"{convicted} convicted of {self.deaths} deaths")
         if rows["deliveries"] or rows["quarantine"]:
             found.append(f"something is left in the journal: {rows}")
         return found
@@ -191,6 +209,8 @@ class Verdict:
     webhooks: int = 0
     deliveries: int = 0
     duplicates: Counter[str] = field(default_factory=Counter)
+    convicted: int = 0
+    """Dead letters with the code `crash`."""
     wrong: list[str] = field(default_factory=list)
 
 

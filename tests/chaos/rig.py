@@ -164,6 +164,7 @@ class Rig:
     async def dies_at(self, point: str) -> None:
         """Start it anew so that it kills itself at a named point (see `bridge.crashpoint`), maybe at once."""
         await self._stop()
+        await self.gone()
         self.bridge.environment["RELAY_BRIDGE_CRASH"] = point
         await self.bridge.start(subscribed=False)
         del self.bridge.environment["RELAY_BRIDGE_CRASH"]
@@ -211,7 +212,7 @@ class Rig:
 
     async def gone(self) -> None:
         """Returns once the relay has no subscriber."""
-        await eventually(lambda: not self.relay.subscribers)
+        await eventually(lambda: not self.relay.subscribers, PATIENCE)
 
     async def finish(self) -> dict[str, Any]:
         """Stop everything once it is quiet; the last status, and what is `on_disk` then."""
