@@ -22,7 +22,11 @@ async def main(seeds: list[int], at_once: int = 6) -> int:
         print(f"{planned}\n  {time.monotonic() - began:.1f} s, {verdict}", flush=True)  # noqa: T201  # a command's output
         return bool(verdict.wrong)
 
-    return sum(await asyncio.gather(*map(one, seeds)))
+    ends = await asyncio.gather(*map(one, seeds), return_exceptions=True)
+    broken = {seed: end for seed, end in zip(seeds, ends, strict=True) if isinstance(end, BaseException)}
+    for seed, error in broken.items():
+        print(f"seed {seed} broke: {error!r}")  # noqa: T201  # as above
+    return len(broken) + ends.count(True)
 
 
 if __name__ == "__main__":

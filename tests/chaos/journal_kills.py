@@ -201,7 +201,7 @@ class Killer:
 
     def cycle(self) -> None:
         """One child, killed at a random moment."""
-        child = self._fork(3600.0, "")
+        child = self._fork(PATIENCE, "")
         if self._chance.random() > UNBORN:
             self._at_work()
         time.sleep(self._chance.uniform(0, LONGEST_LIFE))

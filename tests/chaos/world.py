@@ -126,7 +126,7 @@ class Settings:
             "node: chaos\n"
             f"relay: {{url: 'ws://127.0.0.1:{relay}/v1/socket', key: the-key, secret: {secret}}}\n"
             f"brokers: {{home: {{url: '{broker_url}', keepalive: 5, max_in_flight: {self.window}}}}}\n"
-            f"services: {{shop: {{url: '{service_url}', timeout: 1s, max_in_flight: {self.requests},"
+            f"services: {{shop: {{url: '{service_url}', timeout: 3s, max_in_flight: {self.requests},"
             f" retry: {retry}}}}}\n"
             f"journal: {{linger: {self.linger}ms}}\n"
             "console: off\n"

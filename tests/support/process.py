@@ -34,16 +34,23 @@ class BridgeProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self._end()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None and self._process.returncode is None:
-            await self.kill()
+        await self._end()
         if kind is not None:
             print(self.log_text()[-8000:])  # noqa: T201  # pytest shows it beside the failure
+
+    async def _end(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            await self.kill()
 
     @property
     def pid(self) -> int:
