@@ -3,16 +3,17 @@
 import asyncio
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bridge.cli.exits import UNAVAILABLE
 from bridge.cli.options import config_option
-from bridge.config.loader import load
 from bridge.config.problems import printable
 from bridge.errors import ConfigError
-from bridge.home.cleanup import BrokerUnavailable, clean_up
-from bridge.home.place import Place, place_of
+
+if TYPE_CHECKING:  # it is heavy
+    from bridge.home.place import Place
 
 WAIT_SECONDS = 10.0
 
@@ -24,6 +25,8 @@ def command(config: Path) -> None:
 
     The routing file says which broker and which topics; the daemon need not run.
     """
+    from bridge.home.cleanup import BrokerUnavailable, clean_up
+
     place = _place(config)
     try:
         cleaned = asyncio.run(clean_up(place, WAIT_SECONDS))
@@ -38,7 +41,10 @@ def command(config: Path) -> None:
         click.echo("the bridge still runs, and will publish again: stop it first", err=True)
 
 
-def _place(config: Path) -> Place:
+def _place(config: Path) -> "Place":
+    from bridge.config.loader import load
+    from bridge.home.place import place_of
+
     loaded = load(config)
     if loaded.config is None:
         raise ConfigError(loaded.report())

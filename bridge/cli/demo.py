@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 
 import click
 
-from bridge.demo.chain import Chain
 from bridge.demo.samples import DOORBELL, SAMPLES
 
 ARRIVE_SECONDS = 20.0
@@ -38,6 +37,8 @@ async def _until_told_to_stop(showing: Coroutine[None, None, set[str]]) -> set[s
 
 async def show(*, once: bool, port: int) -> set[str]:
     """Send the samples and print what arrives; what did not arrive in time."""
+    from bridge.demo.chain import Chain
+
     arrivals: asyncio.Queue[str] = asyncio.Queue()
 
     def tell(place: str, payload: bytes) -> None:

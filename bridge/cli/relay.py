@@ -10,9 +10,7 @@ import click
 from bridge.cli.relay_resources import COMMANDS, RELAY_FILE
 from bridge.errors import BridgeError, Fault
 from bridge.logs import set_up_logging
-from bridge.selfhosted.reloader import Reloader
 from bridge.selfhosted.resources import Settings
-from bridge.selfhosted.server import SelfHostedRelay
 from bridge.selfhosted.settings import parse_listen, read_settings
 
 log = logging.getLogger(__name__)
@@ -59,6 +57,9 @@ for one in COMMANDS:
 
 
 async def _serve(file: Path, settings: Settings, host: str | None, port: int | None) -> None:
+    from bridge.selfhosted.reloader import Reloader
+    from bridge.selfhosted.server import SelfHostedRelay
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,7 +12,6 @@ import click
 
 from bridge.cli.exits import tell
 from bridge.cli.options import config_option
-from bridge.daemon import serve
 from bridge.errors import BridgeError
 from bridge.folders import Folders, folders
 from bridge.logs import LEVELS, set_up_logging
@@ -42,6 +41,8 @@ def command(config: Path, log_level: str, log_format: str) -> None:
 
 def run_daemon(config: Path, where: Folders) -> NoReturn:
     """Serve, then end the process without waiting for threads that hang in the resolver."""
+    from bridge.daemon import serve
+
     # systemd's watchdog ends a stuck process with SIGABRT: this prints where it was stuck.
     faulthandler.enable()
     # A webhook is freed by its last reference: the collector would look at it time and again in vain.

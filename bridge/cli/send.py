@@ -65,7 +65,7 @@ def _sample(bucket: str | None) -> Webhook:
 
 
 def _from_file(file: BinaryIO) -> Webhook:
-    from bridge.cli.webhook_file import read_webhook  # noqa: PLC0415  # heavy, and --help needs it not
+    from bridge.cli.webhook_file import read_webhook
 
     return read_webhook(file.read(), getattr(file, "name", "-"))[0]
 
