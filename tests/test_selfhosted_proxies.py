@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.selfhosted.proxies import Network, client_of
+from bridge.selfhosted.proxies import client_of
+from bridge.selfhosted.resources import Network
 from bridge.selfhosted.server import SelfHostedRelay
 from tests.support.relay_clients import interface, opened, running, settings_of, subscribed
 

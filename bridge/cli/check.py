@@ -8,9 +8,6 @@ import click
 
 from bridge.cli.exits import CONFIGURATION, FAILED
 from bridge.cli.options import config_option, format_option, use_colour
-from bridge.cli.test import as_json, failures, report
-from bridge.config.loader import load
-from bridge.trial import Trial, run_cases
 
 
 @click.command("check")
@@ -19,8 +16,12 @@ from bridge.trial import Trial, run_cases
 @click.option("--tests", is_flag=True, help="Run the file's own tests, too; exit 1 where one fails.")
 def command(config: Path, form: str, tests: bool) -> None:
     """Print every problem of the routing file, then a total. Exit 0, or 78 where it can't be used."""
+    from bridge.cli.trials import as_json, failures, report
+    from bridge.config.loader import load
+    from bridge.trial import run_cases
+
     loaded = load(config)
-    trials: list[Trial] = run_cases(loaded.config) if tests and loaded.config else []
+    trials = run_cases(loaded.config) if tests and loaded.config else []
     if form == "json":
         answer = {"ok": loaded.config is not None, "problems": [p.as_json() for p in loaded.problems]}
         if tests:

@@ -2,8 +2,6 @@
 
 import click
 
-from bridge.config.schema import schema_text
-
 
 @click.command("schema")
 def command() -> None:
@@ -13,4 +11,6 @@ def command() -> None:
 
     # yaml-language-server: $schema=relay-bridge.schema.json
     """
+    from bridge.config.schema import schema_text
+
     click.echo(schema_text(), nl=False)

@@ -2,15 +2,15 @@
 
 import logging
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-logger = logging.getLogger(__name__)
+from bridge.selfhosted.resources import Network
 
-Network = IPv4Network | IPv6Network
+logger = logging.getLogger(__name__)
 
 _FOR: Final = "X-Forwarded-For"
 _PROTO: Final = "X-Forwarded-Proto"

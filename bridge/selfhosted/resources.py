@@ -17,6 +17,7 @@ from bridge.selfhosted.rules import Rule
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+Network = IPv4Network | IPv6Network
 DEFAULT_INPUT_NAME: Final = "Default public endpoint"
 
 _NAMESPACE: Final = UUID("b0a3c1de-3f0f-5b7e-9f1d-6d1f3c0a7e52")
@@ -250,7 +251,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     tls: TlsFiles | None = None
     """None: plain HTTP."""
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     """Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     state: Path | None = None
     """Folder of the log and of what the interface made; None: all that is kept in memory only."""

@@ -17,8 +17,7 @@ import yaml
 from bridge.secret import Secret
 from bridge.selfhosted.declared import BucketReader
 from bridge.selfhosted.nodes import MAX_FILE, Nodes, Problem, SettingsError, is_nothing
-from bridge.selfhosted.proxies import Network
-from bridge.selfhosted.resources import KIB, MIB, Limits, Settings, TlsFiles, Token
+from bridge.selfhosted.resources import KIB, MIB, Limits, Network, Settings, TlsFiles, Token
 from bridge.selfhosted.values import BadValue, check_name, check_url
 from bridge.selfhosted.vault import VaultError, parse_key
 
