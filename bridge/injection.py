@@ -57,11 +57,12 @@ class Injection:
         marked = replace(webhook, headers={**webhook.headers, PROBE_HEADER: (probe,)})
         with closing(_Watch(self._passages, lambda one: one.header(PROBE_HEADER) == probe)) as watch:
             status = await post(marked)
-            await watch.settled(wait)
+            deadline = _in(wait)
+            await watch.settled(deadline)
             if not watch.found:
                 raise ControlError(f"the relay answered {status}, and no webhook came within {wait:g} s")
             await asyncio.sleep(COPIES)
-            await watch.settled(wait)
+            await watch.settled(deadline)
             return status, watch.lines()
 
     async def replay(self, webhooks: Sequence[Webhook], wait: float) -> list[Line]:
@@ -85,7 +86,7 @@ class Injection:
                 if number % TURN == 0:
                     await asyncio.sleep(0)
             if webhooks:
-                await watch.settled(wait)
+                await watch.settled(_in(wait))
             return watch.lines()
 
     def kept(self, *, since: float = 0.0) -> list[Webhook]:
@@ -130,15 +131,19 @@ class _Watch:
         """What became of each."""
         return [line_of(passage) for passage in self.found.values()]
 
-    async def settled(self, wait: float) -> None:
-        """Return when one came and nothing is open any more, or after `wait` seconds."""
+    async def settled(self, deadline: float) -> None:
+        """Return when one came and nothing is open any more, or at a time of the loop's clock."""
         try:
-            async with asyncio.timeout(wait):
+            async with asyncio.timeout_at(deadline):
                 while not self.found or any(one.outcome in _OPEN for one in self.found.values()):
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
             return
+
+
+def _in(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
 
 
 def _again(webhook: Webhook) -> Webhook:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+from bridge import operations
 from bridge.cli import exits, tail
 from bridge.cli.main import cli
 from bridge.demo.samples import BUCKETS
@@ -106,4 +107,6 @@ def test_its_figures_are_the_codes() -> None:
     assert (KEPT, lookup.MOST, MOST, tail.MOST_PAST) == (200,) * 4
     assert BYTES == 2 << 20
     assert "remembers 200, as long as their bodies are not over 2 MiB" in TEXT
+    assert operations.MOST_PATIENCE == 600
+    assert "at most 10 minutes" in TEXT
     assert "; 200 at\n  once" in TEXT

@@ -101,6 +101,18 @@ async def test_a_webhook_that_went_around_is_known_by_its_probe(parts: Parts, in
     assert PROBE_HEADER not in RING.headers
 
 
+async def test_a_copy_that_has_no_end_does_not_double_the_wait(parts: Parts, injection: Injection) -> None:
+    async def post(made: Webhook) -> int:
+        parts.intake.accept(made)
+        return 200
+
+    parts.targets["mqtt:home"].set_up(False)
+    began = time.monotonic()
+    _, (line,) = await injection.send_around(RING, post, 1.5)
+    assert line["outcome"] == "pending"
+    assert time.monotonic() - began < 2.9
+
+
 async def test_one_that_does_not_come_is_said(injection: Injection) -> None:
     async def post(_: Webhook) -> int:
         return 404

@@ -47,7 +47,7 @@ def wait_option(function: Decorated) -> Decorated:
         default="10s",
         show_default=True,
         callback=duration,
-        help="How long to wait for what becomes of it.",
+        help="How long to wait for what becomes of it, at most 10m.",
     )(function)
 
 
