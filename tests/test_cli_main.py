@@ -184,8 +184,7 @@ def loaded_by(commands: list[list[str]], folder: Path) -> set[str]:
 
 
 def test_no_help_loads_what_the_command_needs(tmp_path: Path) -> None:
-    helps = [[name, "--help"] for name in COMMANDS if name != "relay"]
-    found = loaded_by(helps, tmp_path)
+    found = loaded_by([[name, "--help"] for name in COMMANDS if name != "relay"], tmp_path)
     assert not found & (HEAVY - {"asyncio"})
     assert "click" in found
     # Its subcommands change what the relay keeps, and so read its files.

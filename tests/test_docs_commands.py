@@ -22,8 +22,6 @@ SYNOPSES = [
     for block in re.findall(r"^```text\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
     for line in block.splitlines()
 ]
-WITH_A_LINE_ONLY = {"doctor", "init"}
-"""They ask or explain themselves."""
 OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 
@@ -39,7 +37,7 @@ def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Co
             yield from commands(command, f"{path}{name} ")
 
 
-COMMANDS = {path: command for path, command in commands(cli) if path not in WITH_A_LINE_ONLY}
+COMMANDS = dict(commands(cli))
 
 
 def command_of(synopsis: str) -> str:
@@ -78,11 +76,6 @@ def test_options_in_the_text_exist() -> None:
     found = {option for span in re.findall(r"`([^`\n]+)`", TEXT) for option in OPTION.findall(span)}
     assert found
     assert found <= known
-
-
-@pytest.mark.parametrize("name", sorted(WITH_A_LINE_ONLY))
-def test_the_rest_has_a_line(name: str) -> None:
-    assert f"\n* `{name}` " in TEXT
 
 
 def test_choices_are_those_of_the_options() -> None:

@@ -30,7 +30,7 @@ def command(config: Path, form: str) -> None:
     """
     if form == "text" and sys.stderr.isatty():
         click.echo("looking at relay, brokers, services and this machine …", err=True)
-    from bridge.doctor.examination import Patient, examine  # noqa: PLC0415  # heavy, and `--help` is fast
+    from bridge.doctor.examination import Patient, examine  # heavy, and `--help` is fast
 
     patient = Patient(config, state_of(config), _status(), environment_of(config))
     findings = asyncio.run(examine(patient))

@@ -58,7 +58,7 @@ def command(config: Path, *, yes: bool, force: bool, **given: str | None) -> Non
 
 async def _try(file: Path) -> list[Finding]:
     """The doctor's findings, but for what only a running daemon can tell."""
-    from bridge.doctor.examination import Patient, examine  # noqa: PLC0415  # heavy: after the dialogue
+    from bridge.doctor.examination import Patient, examine  # heavy: after the dialogue
 
     found = await examine(Patient(file, state_of(file), environment=environment_of(file)))
     return [one for one in found if one.check is not Check.BROKER_SUBSCRIBERS]

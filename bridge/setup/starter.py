@@ -4,14 +4,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bridge.config.loader import Loaded, load_text
 from bridge.config.secrets import Secrets
 from bridge.errors import ConfigError
 from bridge.folders import CREDENTIALS
 from bridge.relay.protocol import DEFAULT_RELAY_URL
 from bridge.secret import Secret
+
+if TYPE_CHECKING:  # it is heavy
+    from bridge.config.loader import Loaded
 
 UNIT: Final = "relay-bridge.service"
 DEFAULT_BROKER: Final = "mqtt://127.0.0.1:1883"
@@ -79,12 +81,14 @@ class Starter:
         lines = [f"LoadCredential={name}:{folder / name}" for name in self.secrets]
         return "\n".join(["[Service]", *lines, ""])
 
-    def check(self, file: Path) -> Loaded:
+    def check(self, file: Path) -> "Loaded":
         """The routing file, read as the daemon will.
 
         Raises:
             BadAnswer: it has an error.
         """
+        from bridge.config.loader import load_text  # noqa: PLC0415  # heavy, and `--help` is fast
+
         texts = self.secrets
         credentials = {"CREDENTIALS_DIRECTORY": str(file.parent / CREDENTIALS)}
         secrets = Secrets(file.parent, credentials, lambda path: texts[path.name].encode())
