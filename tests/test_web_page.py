@@ -10,7 +10,7 @@ from bridge.console import app as console
 from bridge.selfhosted import management
 from bridge.web import page
 
-PAGES = [(console.PAGES, "console"), (console.PAGES, "login"), management.PAGE]
+PAGES = [(console.PAGES, "console", *console.SCRIPTS), (console.PAGES, "login"), management.PAGE]
 LIGHT = 60_000
 """Bytes of a page that a phone opens at once."""
 
@@ -23,7 +23,7 @@ def found(request: pytest.FixtureRequest) -> page.Page:
 def test_it_is_light_and_whole(found: page.Page) -> None:
     assert 500 < len(found.html.encode()) < LIGHT
     assert "/*s" not in found.html
-    assert not re.search(r"(?:src|href|action)=\"(?!data:|#|login)", found.html)
+    assert not re.search(r"(?:src|href|action)=\"(?!data:|#|login|metrics|readyz)", found.html)
     assert not re.search(r"@import|url\(|https?://(?!www\.w3\.org/2000/svg|localhost)", found.html)
 
 

@@ -21,6 +21,8 @@ from bridge.web import page
 from bridge.web.origin import add_headers
 
 PAGES: Final = Path(__file__).parent / "page"
+SCRIPTS: Final = ("base", "state", "webhooks", "letters", "routes")
+"""Parts of the console's own, which comes last."""
 MAX_REQUEST: Final = 64 * 1024
 """Bytes."""
 MUTATIONS: Final = {"/dead/retry": "dead-retry", "/dead/purge": "dead-purge", "/reload": "reload"}
@@ -54,12 +56,12 @@ def make_app(
 
 def _add_pages(app: web.Application, guard: Guard) -> None:
     async def show(request: web.Request) -> web.Response:
-        return _page("console" if guard.knows(request) else "login")
+        return _page("console", *SCRIPTS) if guard.knows(request) else _page("login")
 
     async def log_in(request: web.Request) -> web.Response:
         form = await request.post()
         if not guard.accepts(request, str(form.get("token", ""))):
-            return _page("login", 403)
+            return _page("login", status=403)
         response = web.HTTPSeeOther("/")
         guard.let_in(response)
         raise response
@@ -127,8 +129,8 @@ async def _carry_out(operation: Handler, fields: Mapping[str, object]) -> web.Re
         return _json({"error": str(error)}, 409)
 
 
-def _page(name: str, status: int = 200) -> web.Response:
-    return page.respond(page.load(PAGES, name), status)
+def _page(name: str, *parts: str, status: int = 200) -> web.Response:
+    return page.respond(page.load(PAGES, name, *parts), status)
 
 
 def _json(answer: object, status: int = 200) -> web.Response:

@@ -20,7 +20,7 @@ MOST_NUMBERS: Final = 4 * KEPT
 """Of webhooks that changed, before those are forgotten that are not shown any more."""
 PATIENCE: Final = 15.0
 """Seconds that a client has to take an update."""
-STATUS_TICKS, HISTORY_TICKS, ALIVE_TICKS = 2, 20, 40
+STATUS_TICKS, HISTORY_TICKS, ALIVE_TICKS = 2, 8, 40
 """Every how many updates the status and the history are looked at, and a silent client is tried."""
 
 

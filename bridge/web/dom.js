@@ -25,7 +25,7 @@ function say(text) {
 
 function live(text, className) {
   put(id("live"), text);
-  id("live").className = `small ${className}`;
+  id("live").className = `pill ${className}`;
 }
 
 // Words for figures
@@ -37,9 +37,15 @@ function size(bytes) {
   return `${unit ? bytes.toFixed(1) : bytes} ${units[unit]}`;
 }
 
-const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
-const clock = (at) => new Date(at * 1000).toLocaleTimeString();
+const count = (number, word) => `${number.toLocaleString()} ${word}${number === 1 ? "" : "s"}`;
 const day = (at) => new Date(at * 1000).toLocaleString();
+
+/** The time of a moment, and its day where that is not today. */
+function clock(at) {
+  const then = new Date(at * 1000);
+  if (then.toDateString() === new Date().toDateString()) return then.toLocaleTimeString();
+  return then.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+}
 
 // A list of nodes that stay as long as what they stand for: focus and what is open are kept
 
