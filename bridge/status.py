@@ -3,7 +3,7 @@
 import re
 import resource
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
@@ -26,6 +26,22 @@ _GONE: Final = {"state": "not configured", "reason": "", "since": None, "last_fa
 """Of a target that no route names, and that is owed something still."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConsoleState:
+    """Where the console is, or why it is not where it shall be; neither where none is wanted."""
+
+    url: str = ""
+    problem: str = ""
+
+
+class Listening(Protocol):
+    """The console, as far as the status tells of it."""
+
+    @property
+    def state(self) -> ConsoleState:
+        """Where it is."""
+
+
 class Observed(Protocol):
     """The parts of a running daemon that are looked at."""
 
@@ -43,6 +59,10 @@ class Observed(Protocol):
     """Unix time in seconds."""
     started: float
     """Monotonic time in seconds."""
+
+    @property
+    def console(self) -> Listening:
+        """Where people look."""
 
 
 @runtime_checkable
@@ -82,6 +102,7 @@ def snapshot(daemon: Observed) -> dict[str, object]:
         "silences": {name: alarm.as_dict() for name, alarm in daemon.silences.active.items()},
         "journal": asdict(daemon.journal.state) | {"unsaved": daemon.dispatcher.unsaved},
         "configuration": daemon.reloader.outcome.as_dict(),
+        "console": asdict(daemon.console.state),
         "process": memory(),
     }
 

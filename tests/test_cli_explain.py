@@ -263,7 +263,7 @@ def test_a_body_that_nests_deeply_is_shown_in_short(file: Path) -> None:
 async def test_a_new_file_is_compared_for_what_the_daemon_keeps(tmp_path: Path) -> None:
     async with scripted_relay() as relay, recording_server(status=400) as service:
         old = (
-            f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\n"
+            f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\nconsole: off\n"
             'brokers: {home: {url: "mqtt://127.0.0.1:1"}}\n'
             f"services: {{shop: {{url: '{service.url}'}}}}\n"
             "routes:\n"

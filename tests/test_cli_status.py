@@ -29,6 +29,7 @@ QUIET: dict[str, Any] = {
     "counters": {"webhooks": 7, "unmatched": 1, "rejected": 2, "duplicates": 3},
     "configuration": {"generation": 1, "outcome": "applied", "problems": []},
     "journal": {"bytes": 64 << 20, "max_bytes": 256 << 20, "dead": 0, "full": "", "corrupt": 0},
+    "console": {"url": "http://127.0.0.1:8765", "problem": ""},
     "routes": {"ring": {"matched": 5, "rejected": 0, "rejection": "", "failed": 0, "limited": 0, "dead": 0}},
     "silences": {},
     "targets": {},
@@ -45,6 +46,7 @@ def test_where_all_is_well_it_is_short() -> None:
         "webhooks       7 received, 1 unmatched, 2 rejected, 3 duplicates",
         "journal        25% of 256 MiB, 0 dead",
         "memory         43 MiB, 60 MiB at most",
+        "console        http://127.0.0.1:8765",
     ]
 
 
@@ -71,6 +73,7 @@ def test_what_somebody_should_look_at_has_a_line() -> None:
     home = {"state": "down", "reason": "refused", "delivered": 5, "pending": 2, "dead": 0, "expired": 3}
     home |= {"evicted": 4, "unheard": 5, "last_failure": {"reason": "mqtt-0x87: Not authorized", "at": 0.0}}
     answer = QUIET | {
+        "console": {"url": "", "problem": "not at http://127.0.0.1:8765: Address already in use"},
         "relay": QUIET["relay"] | {"alarm": True, "bad_frames": {"garbage": 2, "binary": 1}},
         "journal": QUIET["journal"] | {"full": "the disk is full", "dead": 4, "corrupt": 1},
         "process": {"rss_kib": None, "max_rss_kib": 60 << 10},
@@ -87,6 +90,7 @@ def test_what_somebody_should_look_at_has_a_line() -> None:
     assert lines[5:] == [
         "journal        25% of 256 MiB, 4 dead, 1 rows were damaged, takes nothing more: the disk is full",
         "memory         60 MiB at most",
+        "console        not at http://127.0.0.1:8765: Address already in use",
         "replies        5 sent, 1 fallbacks, 0 late, 0 failed",
         "route ring: 5 matched, 2 rejected, 1 failed, 3 limited, 0 dead (stale: 400 s old)",
         "route meter is silent: no webhook since 1970-01-01 00:00:00Z, one is expected every 00:05:00",
@@ -138,3 +142,7 @@ def test_live_for_machines_each_look_is_a_line(daemon: ControlPeer) -> None:
     done = call("status", "--live", "--format", "json")
     assert done.status == 69
     assert [json.loads(line) for line in done.out.splitlines()] == [QUIET, QUIET]
+
+
+def test_a_console_that_nobody_wants_is_off() -> None:
+    assert "console        off" in describe(QUIET | {"console": {"url": "", "problem": ""}})

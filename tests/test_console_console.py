@@ -55,7 +55,7 @@ async def test_changed_settings_move_it(console: Console) -> None:
     await eventually_async(lambda: answers(second))
     assert not await answers(first)
     console.use(None)
-    await eventually(lambda: not console.url)
+    await eventually(lambda: not console.state.url)
     assert not await answers(second)
 
 
@@ -105,7 +105,7 @@ async def test_it_does_not_listen_for_others_without_a_token(
     console.use(ConsoleSettings((host, port)))
     await eventually(lambda: caplog.records)
     assert "which takes a token" in caplog.text
-    assert not console.url
+    assert not console.state.url
     assert not await answers(port)
 
 
@@ -125,7 +125,7 @@ async def test_a_unix_socket_is_the_groups_and_goes_with_the_console(
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(os.fspath(path))
     console.use(ConsoleSettings(path))
-    await eventually(lambda: console.url)
+    await eventually(lambda: console.state.url)
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(os.fspath(path))) as session:
         async with session.get("http://localhost/healthz") as response:
@@ -162,5 +162,5 @@ async def test_connections_are_bounded(parts: Parts) -> None:
 
 async def test_there_is_none_where_none_is_wanted(console: Console) -> None:
     console.use(None)
-    assert not console.url
+    assert not console.state.url
     await console.close()

@@ -302,7 +302,7 @@ async def test_the_daemon_stays_subscribed_and_what_it_kept_survives_a_kill(
     broker = Broker(tmp_path)
     async with scripted_relay() as relay:
         routing = (
-            f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\n"
+            f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\nconsole: off\n"
             f'brokers: {{home: {{url: "mqtt://127.0.0.1:{broker.port}"}}}}\n'
             f"journal: {{max_bytes: 1MiB, when_full: {policy}}}\n"
             "routes: [{name: ring, match: {bucket: doorbell}, send: [{mqtt: ring}]}]\n"

@@ -62,6 +62,10 @@ async def test_the_curl_line_works_and_a_signal_ends_everything(tmp_path: Path) 
         ports = re.findall(r"127\.0\.0\.1:(\d+)", text.splitlines()[0])
         url = re.search(r"curl .* (http://\S+)", text)
         assert url, text
+        page = re.search(r"page (http://\S+)", text)
+        assert page, text
+        async with session.get(page[1]) as response:
+            assert "<title>Relay Bridge</title>" in await response.text()
         before = text.count("-> mqtt home/doorbell/back/ring")
         await post(session, url[1], b'{"event": "ring", "door": "back"}')
         text = await demo.says("-> mqtt home/doorbell/back/ring")

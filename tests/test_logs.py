@@ -93,7 +93,7 @@ def test_the_level_changes_while_it_runs() -> None:
 
 
 async def test_a_running_daemon_takes_another_level(tmp_path: Path) -> None:
-    routing = "relay: {url: 'ws://127.0.0.1:1/', key: a, secret: b}\nroutes: []\n"
+    routing = "relay: {url: 'ws://127.0.0.1:1/', key: a, secret: b}\nconsole: off\nroutes: []\n"
     bridge = BridgeProcess(tmp_path, routing)
     try:
         await bridge.start(subscribed=False)

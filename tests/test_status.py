@@ -23,7 +23,7 @@ from bridge.relay.link import RelayLink
 from bridge.reload import Reloader
 from bridge.replies import Replies
 from bridge.silence import SilenceAlarms
-from bridge.status import memory, snapshot
+from bridge.status import ConsoleState, memory, snapshot
 from bridge.targets.mqtt import MqttTarget
 from bridge.targets.mqtt_answers import Response
 from bridge.targets.registry import Registry
@@ -43,6 +43,10 @@ routes:
 """
 
 
+class NoConsole:
+    state = ConsoleState()
+
+
 class Parts:
     """What `snapshot` looks at."""
 
@@ -55,6 +59,7 @@ class Parts:
         self.intake = Intake(self.dispatcher, self.counts, config.table, 1)
         self.replies = Replies()
         self.silences = SilenceAlarms(self.counts, journal, time.time)
+        self.console = NoConsole()
         self.gaps = GapFiller(journal, lambda _: False)
         self.relay = RelayLink(self.intake.accept, lambda _error: None, told=self.gaps.relay_became)
         self.reloader = Reloader(Path("bridge.yaml"), lambda _config, _generation: None, time.time)

@@ -46,7 +46,8 @@ async def show(*, once: bool, port: int) -> set[str]:
         arrivals.put_nowait(place)
 
     async with Chain(tell, port) as chain:
-        click.echo(f"relay {chain.relay.url}   broker {chain.broker.name} 127.0.0.1:{chain.broker.port}")
+        broker = f"{chain.broker.name} 127.0.0.1:{chain.broker.port}"
+        click.echo(f"relay {chain.relay.url}   broker {broker}   page {chain.page}")
         missing: set[str] = set()
         for sample in SAMPLES:
             click.echo(f"{sample.title}: POST {chain.relay.webhook_url(sample.bucket)}")

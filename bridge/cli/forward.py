@@ -38,6 +38,7 @@ def routing_text(*, bucket: str, topic: str | None, url: str | None, broker: str
     return json.dumps(
         {
             "relay": {"url": relay, "key": "${RELAY_KEY}", "secret": "${RELAY_SECRET}"},
+            "console": False,  # it runs beside the daemon, whose console it is that people know
             **({"brokers": {"home": {"url": broker}}} if topic is not None else {}),
             "routes": [{"name": "forward", "match": {"bucket": bucket}, "send": [item]}],
         },

@@ -72,6 +72,7 @@ def describe(answer: dict[str, Any]) -> list[str]:
         f"webhooks       {counts['webhooks']} received, {webhooks}",
         f"journal        {_journal(answer['journal'])}",
         f"memory         {_memory(answer['process'])}",
+        f"console        {answer['console']['url'] or answer['console']['problem'] or 'off'}",
         *_replies(answer["replies"]),
         *_routes(answer["routes"]),
         *_silences(answer["silences"]),

@@ -12,6 +12,7 @@ from bridge.console.failures import Failures
 from bridge.console.history import History
 from bridge.console.watched import Watched
 from bridge.control import Handler
+from bridge.status import ConsoleState
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +32,13 @@ class Console:
         retry: seconds between two tries to listen.
 
     Attributes:
-        url: where it listens now; "" where it doesn't.
+        state: where it listens now, or why it doesn't.
     """
 
     def __init__(
         self, daemon: Watched, operations: Mapping[str, Handler], *, retry: float = RETRY_SECONDS
     ) -> None:
-        self.url = ""
+        self.state = ConsoleState()
         self._daemon = daemon
         self._operations = operations
         self._retry = retry
@@ -75,7 +76,10 @@ class Console:
 
     async def _serve_next(self, settings: ConsoleSettings) -> None:
         async with self._one_at_a_time:  # who comes next may want the same address
-            await self._serve(settings)
+            try:
+                await self._serve(settings)
+            finally:
+                self.state = ConsoleState()
 
     async def _serve(self, settings: ConsoleSettings) -> None:
         from bridge.console.listener import ListenerError  # noqa: PLC0415  # aiohttp, for those who want it
@@ -89,6 +93,7 @@ class Console:
             except ListenerError as error:
                 if str(error) != told:
                     told = str(error)
+                    self.state = ConsoleState(problem=f"not at {_place(settings.listen)}: {told}")
                     log.warning("there is no console at %s: %s", _place(settings.listen), told)
             await asyncio.sleep(self._retry)
 
@@ -117,13 +122,9 @@ class Console:
             if runner.server is not None:  # it is set up
                 for server in await listener.serve(runner.server, sockets):
                     stack.callback(server.close)
-            self.url = _place(listen)
-            stack.callback(self._gone)
-            log.info("the console is at %s", self.url)
+            self.state = ConsoleState(_place(listen))
+            log.info("the console is at %s", self.state.url)
             yield
-
-    def _gone(self) -> None:
-        self.url = ""
 
     async def _count_minutes(self) -> None:
         while True:

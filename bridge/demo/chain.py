@@ -15,6 +15,7 @@ from bridge.demo.arrivals import Service, Subscriber, Tell
 from bridge.demo.broker import DemoBroker
 from bridge.demo.samples import BUCKETS, Sample
 from bridge.errors import BridgeError
+from bridge.folders import SOCKET_NAME
 from bridge.secret import Secret
 from bridge.selfhosted.resources import Bucket, Settings, Token
 from bridge.selfhosted.server import SelfHostedRelay
@@ -50,6 +51,7 @@ class Chain:
             await subscriber.start()
             await self._start_bridge(parts)
             self._session = await parts.enter_async_context(aiohttp.ClientSession())
+            self.page = await self._find_page()
             self._parts = parts.pop_all()
         return self
 
@@ -86,6 +88,17 @@ class Chain:
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise DemoFailed(f"the bridge did not subscribe within {READY_SECONDS:g} s") from None
+
+    async def _find_page(self) -> str:
+        """Where the bridge's console is, as its control socket says."""
+        control = aiohttp.UnixConnector(str(self.folder / "run" / SOCKET_NAME))
+        async with aiohttp.ClientSession(connector=control) as session, asyncio.timeout(READY_SECONDS):
+            while True:
+                async with session.post("http://localhost/status") as response:
+                    status = await response.json()
+                if status["console"]["url"]:
+                    return str(status["console"]["url"])
+                await asyncio.sleep(0.02)
 
     async def post(self, sample: Sample) -> None:
         """Send a sample to its bucket's public address."""

@@ -26,7 +26,7 @@ async def bridged(
     item = "{mqtt: 'home/{{ body.door }}'" + f", retain: {json.dumps(retain)}}}"
     async with scripted_relay() as relay:
         routing = (
-            f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\n"
+            f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\nconsole: off\n"
             f"brokers: {{home: {{{broker}}}}}\n"
             f"routes: [{{name: door, match: {{bucket: doorbell}}, send: [{item}]{route}}}]\n"
         )

@@ -20,21 +20,20 @@ from tests.support.mosquitto import Broker, free_port
 from tests.support.page import AXE, NARROW, clean, fits, has_text
 from tests.support.process import BridgeProcess
 from tests.support.relay import ScriptedRelay, a_webhook, scripted_relay
-from tests.support.relays import KEY, SECRET, post, relay_section, running_relay, sender
-from tests.support.waiting import eventually_async
+from tests.support.relays import SECRET, post, relay_section, running_relay, sender
+from tests.support.waiting import eventually, eventually_async
 
 CANARY = "c4n4ry"
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
-def routing(head: str, broker: Broker, service: str, port: int, console: str = "") -> str:
+def routing(head: str, broker: Broker, service: str) -> str:
     return f"""{head}
 node: shed
 brokers:
   home: {{url: "mqtt://127.0.0.1:{broker.port}", username: pi, password: {CANARY}-password}}
 services:
   shop: {{url: '{service}', headers: {{Authorization: "Bearer {CANARY}-service"}}}}
-console: {{listen: "127.0.0.1:{port}"{console}}}
 routes:
   - {{name: ring, match: {{bucket: doorbell}}, send: [{{mqtt: "home/{{{{ body.door }}}}/ring"}}]}}
   - {{name: order, match: {{bucket: shop}}, send: [{{http: /orders, service: shop}}]}}
@@ -73,7 +72,8 @@ async def running_world(folder: Path, console: str = "") -> AsyncIterator[World]
         service = await stack.enter_async_context(recording_server())
         relay = await stack.enter_async_context(running_relay("doorbell", "shop"))
         session = await stack.enter_async_context(sender())
-        text = routing(relay_section(relay), broker, service.url, port, console)
+        head = relay_section(relay, f'{{listen: "127.0.0.1:{port}"{console}}}')
+        text = routing(head, broker, service.url)
         bridge = await stack.enter_async_context(BridgeProcess(folder / "bridge", text))
         yield World(f"http://127.0.0.1:{port}/", relay, broker, service, bridge, session)
 
@@ -213,8 +213,9 @@ async def flood(relay: ScriptedRelay, seconds: float, rate: int) -> int:
 async def test_two_hundred_webhooks_a_second_do_not_freeze_it(tmp_path: Path) -> None:
     port = free_port()
     async with Broker(tmp_path) as broker, scripted_relay() as relay:
-        head = f"relay: {{url: '{relay.url}', key: {KEY}, secret: {relay.secret}}}"
-        text = routing(head.replace(KEY, "the-key"), broker, "http://127.0.0.1:1", port)
+        head = f"relay: {{url: '{relay.url}', key: the-key, secret: {relay.secret}}}\n"
+        console = f'console: {{listen: "127.0.0.1:{port}"}}'
+        text = routing(head + console, broker, "http://127.0.0.1:1")
         async with BridgeProcess(tmp_path / "bridge", text), Browser(tmp_path) as browser:
             await opened(browser, f"http://127.0.0.1:{port}/")
             await browser.run(WATCH)
@@ -404,3 +405,20 @@ async def test_a_reload_moves_the_console_and_takes_it_away(world: World) -> Non
     await eventually_async(is_gone)
     await world.ring()
     assert await world.bridge.stop() == 0
+
+
+async def test_a_second_bridge_goes_on_where_the_port_is_taken(tmp_path: Path) -> None:
+    async with running_world(tmp_path) as world, recording_server() as service:
+        text = world.bridge.file.read_text().replace(world.service.url, service.url)
+        async with BridgeProcess(tmp_path / "second", text.replace("node: shed", "node: attic")) as second:
+            place = world.url.rstrip("/")
+            await eventually(lambda: "there is no console" in second.log_text())
+            (line,) = (line for line in second.log_text().splitlines() if "console" in line)
+            assert f"WARNING bridge.console.console: there is no console at {place}: Address already" in line
+            status = await second.ask("status")
+            assert status["console"]["url"] == ""
+            assert status["console"]["problem"].startswith(f"not at {place}: Address already in use")
+            assert (await world.bridge.ask("status"))["console"] == {"url": place, "problem": ""}
+            await world.order()
+            await eventually(lambda: service.requests)
+            assert await second.stop() == 0

@@ -28,7 +28,7 @@ from tests.support.process import BridgeProcess, conserved
 from tests.support.relays import SECRET, post, relay_section, running_relay, sender
 from tests.support.waiting import eventually, eventually_async
 
-NOWHERE = "relay: {url: 'ws://127.0.0.1:1/', key: a, secret: b}\n"
+NOWHERE = "relay: {url: 'ws://127.0.0.1:1/', key: a, secret: b}\nconsole: off\n"
 STOP_LIMIT = 12.0
 """Seconds from SIGTERM to the exit, whatever hangs."""
 
@@ -136,7 +136,7 @@ async def test_reloads_by_hand_by_signal_and_by_the_files_change(tmp_path: Path)
         done = await command(bridge, "reload")
         assert done.status == 1
         assert done.out.startswith("rejected: generation 2 ")
-        assert f"{bridge.file}:4:" in done.err
+        assert f"{bridge.file}:5:" in done.err
         assert "error[E0102]: unknown key 'sned'" in done.err
         shown = await command(bridge, "status")
         assert "generation 2 is in use, last reload: rejected\n" in shown.out
@@ -546,7 +546,7 @@ async def test_status_for_people_and_for_machines(tmp_path: Path) -> None:
 
             shown = await command(bridge, "status")
             assert (shown.status, shown.err) == (0, "")
-            first, configuration, relay_line, gaps, webhooks, journal, route, *targets = (
+            first, configuration, relay_line, gaps, webhooks, journal, console, route, *targets = (
                 shown.out.splitlines()
             )
             assert re.fullmatch(r"relay-bridge \S+ on shed, up 00:00:\d\d", first)
@@ -555,6 +555,7 @@ async def test_status_for_people_and_for_machines(tmp_path: Path) -> None:
             assert re.match(r"gaps           idle, 0 missed webhooks found between 2", gaps)
             assert webhooks == "webhooks       4 received, 1 unmatched, 0 rejected, 0 duplicates"
             assert journal == "journal        0% of 256 MiB, 1 dead"
+            assert console == "console        off"
             assert route == "route doorbell: 1 matched, 0 rejected, 0 failed, 1 dead"
             assert [line.split()[0] for line in targets] == ["http:shop", "mqtt:home"]
             assert targets[0].endswith(": 0 delivered, 0 pending, 1 dead, 0 expired, 0 evicted")

@@ -23,7 +23,7 @@ def to_shop(relay: ScriptedRelay, service: RecordingServer, path: str = "/orders
     """A routing file with one route to a service."""
     send = f"send: [{{http: '{path}', service: shop}}]"
     return (
-        f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\n"
+        f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\nconsole: off\n"
         f"services: {{shop: {{url: '{service.url}', max_in_flight: 50}}}}\n"
         "routes:\n"
         f"  - {{name: order, match: {{bucket: doorbell}}, {send}{route}}}\n"
@@ -140,7 +140,7 @@ async def test_an_edited_topic_of_a_broker_is_used_by_a_retry(tmp_path: Path) ->
         Collector(broker.port, "#", qos=1) as seen,
     ):
         routing = (
-            f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\n"
+            f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\nconsole: off\n"
             f'brokers: {{home: {{url: "mqtt://127.0.0.1:{broker.port}"}}}}\n'
             "routes:\n"
             "  - name: ring\n"

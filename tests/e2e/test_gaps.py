@@ -45,7 +45,7 @@ async def relay_on(
 
 
 def routing(port: int, broker: Broker, more: str = "") -> str:
-    relay = f"relay: {{url: 'ws://127.0.0.1:{port}/v1/socket', key: {KEY}, secret: {SECRET}}}\n"
+    relay = f"relay: {{url: 'ws://127.0.0.1:{port}/v1/socket', key: {KEY}, secret: {SECRET}}}\nconsole: off\n"
     return relay + f'brokers: {{home: {{url: "mqtt://127.0.0.1:{broker.port}"}}}}\n' + ROUTES + more
 
 

@@ -16,7 +16,7 @@ from tests.support.cli import Done, run
 from tests.support.process import BridgeProcess
 from tests.support.waiting import eventually
 
-NOWHERE = "relay: {url: 'ws://127.0.0.1:1/', key: a, secret: b}\n"
+NOWHERE = "relay: {url: 'ws://127.0.0.1:1/', key: a, secret: b}\nconsole: off\n"
 GOOD = NOWHERE + "routes: []\n"
 OTHER = NOWHERE + "node: other\nroutes: []\n"
 BAD = NOWHERE + "routs: []\n"
@@ -131,7 +131,7 @@ async def test_a_good_reload_and_a_bad_one(tmp_path: Path, manager: Manager) -> 
         bridge.file.write_text(BAD)
         done = await reload(bridge)
         assert done.status == 1
-        assert f"{bridge.file}:2:1: error[" in done.err
+        assert f"{bridge.file}:3:1: error[" in done.err
         assert done.out.startswith("rejected: generation 2 ")
         await eventually(lambda: manager.messages[-1] == ready_message(2, "rejected"))
 

@@ -271,7 +271,7 @@ def configure(root: Root, relay: SelfHostedRelay, port: int) -> str:
     """An administrator's edit, in place as an editor that keeps owner and mode does it."""
     file = root.path / "etc/relay-bridge/bridge.yaml"
     text = (
-        relay_section(relay) + f"console: off\nservices: {{shop: {{url: 'http://127.0.0.1:{port}'}}}}\n"
+        relay_section(relay) + f"services: {{shop: {{url: 'http://127.0.0.1:{port}'}}}}\n"
         "routes: [{name: ring, match: {bucket: doorbell}, send: [{http: /ring, service: shop}]}]\n"
     )
     file.write_text(text)

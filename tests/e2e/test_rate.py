@@ -34,7 +34,7 @@ class Timed(list[Received]):
 
 def routing(relay: ScriptedRelay, broker: Broker, rate: str) -> str:
     return (
-        f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\n"
+        f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\nconsole: off\n"
         f"brokers: {{home: {{url: 'mqtt://127.0.0.1:{broker.port}'}}}}\n"
         "routes:\n"
         f"  - {{name: ring, match: {{bucket: doorbell}}, rate: {{{rate}}}, send: [{{mqtt: ring}}]}}\n"

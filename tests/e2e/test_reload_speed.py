@@ -53,7 +53,7 @@ async def test_a_file_of_a_thousand_routes_is_used_within_a_second_and_read_besi
     tmp_path: Path,
 ) -> None:
     async with scripted_relay() as relay:
-        head = f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\n"
+        head = f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\nconsole: off\n"
         async with BridgeProcess(tmp_path / "bridge", routing(head, 0)) as bridge:
             first = (await bridge.ask("status"))["configuration"]["generation"]
             for version in range(1, MOST_EDITS + 1):

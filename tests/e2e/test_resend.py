@@ -13,7 +13,7 @@ COUNT = 50
 
 def routing(relay: ScriptedRelay, broker: Broker, linger: str = "20ms") -> str:
     return (
-        f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\n"
+        f"relay: {{url: '{relay.url}', key: {KEY}, secret: {SECRET}}}\nconsole: off\n"
         f'brokers: {{home: {{url: "mqtt://127.0.0.1:{broker.port}"}}}}\n'
         f"journal: {{linger: {linger}}}\n"
         "routes:\n"

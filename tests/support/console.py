@@ -71,8 +71,8 @@ async def running_console(parts: Parts, settings: ConsoleSettings | None = None)
     console = Console(parts, commands(parts), retry=0.05)
     console.use(settings or ConsoleSettings(("127.0.0.1", 0)))
     try:
-        await eventually(lambda: console.url)
-        yield console.url
+        await eventually(lambda: console.state.url)
+        yield console.state.url
     finally:
         await console.close()
 

@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -23,7 +24,9 @@ class BridgeProcess:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.file = folder / "bridge.yaml"
-        self.file.write_text(routing)
+        # Bridges of tests that run side by side would all want the console's port.
+        own = "" if re.search(r"^console:", routing, re.MULTILINE) else "\nconsole: off\n"
+        self.file.write_text(routing + own)
         self.log = folder / "bridge.log"
         self.environment = os.environ | {
             "STATE_DIRECTORY": str(folder / "state"),

@@ -29,9 +29,13 @@ async def running_relay(
         await relay.close()
 
 
-def relay_section(relay: SelfHostedRelay) -> str:
-    """The routing file's first lines for this relay."""
-    return f"relay: {{url: '{relay.socket_url}', key: {KEY}, secret: {SECRET}}}\n"
+def relay_section(relay: SelfHostedRelay, console: str = "off") -> str:
+    """The routing file's first lines for this relay.
+
+    Bridges of tests that run side by side would all want the console's port.
+    """
+    relay_line = f"relay: {{url: '{relay.socket_url}', key: {KEY}, secret: {SECRET}}}"
+    return f"{relay_line}\nconsole: {console}\n"
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The bridge, as a user runs it: its journal is on, and everything else is as it comes."""
+"""The bridge, as a user runs it: its journal is on, and everything else is as it comes, but for a port."""
 
 import sys
 
@@ -7,6 +7,7 @@ from tests.bench.contenders.base import Command, Place
 ROUTING = """
 relay: {{url: "{relay}", key: bench, secret: bench}}
 {broker}
+console: {{listen: "127.0.0.1:0"}}
 routes:
   - name: push
     match: {{bucket: bench, header.x-github-event: push}}
