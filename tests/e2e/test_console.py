@@ -359,30 +359,6 @@ async def test_other_pages_of_the_browser_reach_nothing(world: World, tmp_path: 
     assert len((await world.bridge.ask("dead-list"))["letters"]) == 1
 
 
-async def test_no_secret_is_behind_any_address(tmp_path: Path) -> None:
-    async with running_world(tmp_path, f", token: {CANARY}-token, bodies: true") as world:
-        world.service.status = 401
-        await world.ring()
-        await world.order()
-        await world.edit("name: order", "nme: order")
-        await eventually_async(lambda: is_rejected(world.bridge))
-        headers = {"Authorization": f"Bearer {CANARY}-token"}
-        told = world.bridge.log_text() + json.dumps(await world.bridge.ask("status"))
-        for path in ("", "metrics", "readyz", "healthz", "dead", "webhooks/1", "webhooks/2"):
-            async with world.session.get(world.url + path, headers=headers) as response:
-                assert response.status == 200, path
-                told += str(response.headers) + await response.text()
-        async with world.session.get(world.url + "events", headers=headers) as response:
-            told += (await response.content.readuntil(b"\n\n")).decode()
-        assert '{\\"door\\": \\"front\\"}' in told, "bodies are shown, as the user wants it"
-        assert CANARY not in told
-        assert SECRET not in told
-
-
-async def is_rejected(bridge: BridgeProcess) -> bool:
-    return bool((await bridge.ask("status"))["configuration"]["outcome"] == "rejected")
-
-
 async def test_a_reload_moves_the_console_and_takes_it_away(world: World) -> None:
     async def answers(url: str) -> bool:
         try:

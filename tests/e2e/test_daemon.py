@@ -19,9 +19,7 @@ import pytest
 from bridge.errors import JournalBusy
 from bridge.journal.journal import Journal
 from bridge.journal.store import FATAL
-from bridge.relay.frames import encode_webhook
-from tests.support.cli import Done, call, run, running
-from tests.support.deliveries import webhook
+from tests.support.cli import Done, run, running
 from tests.support.http import RawServer, Script, raw_server, recording_server
 from tests.support.mosquitto import Broker, Collector, free_port
 from tests.support.process import BridgeProcess, conserved
@@ -561,73 +559,3 @@ async def test_status_for_people_and_for_machines(tmp_path: Path) -> None:
             assert targets[0].endswith(": 0 delivered, 0 pending, 1 dead, 0 expired, 0 evicted")
             assert targets[1].endswith(": 0 delivered, 2 pending, 0 dead, 0 expired, 0 evicted")
             assert await bridge.stop() == 0
-
-
-CANARY = "c4nary"
-
-
-async def test_no_secret_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is written into the file itself, which is where people put them first."""
-
-    def failing(raw: RawServer) -> Script:
-        async def follow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await raw.receive(reader)
-            writer.write(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nWWW-Authenticate: Basic\r\n\r\n")
-            await writer.drain()
-
-        return follow
-
-    async with (
-        running_relay("doorbell") as relay,
-        Broker(tmp_path, "allow_anonymous false") as broker,
-        raw_server(failing) as service,
-        sender() as session,
-    ):
-        text = (
-            f"{relay_section(relay)}"
-            "brokers:\n"
-            f"  home: {{url: 'mqtt://127.0.0.1:{broker.port}', username: pi, password: {CANARY}-broker}}\n"
-            "services:\n"
-            f"  shop: {{url: '{service.url}', headers: {{Authorization: Bearer {CANARY}-service}}}}\n"
-            "routes:\n"
-            "  - name: ring\n"
-            "    match: {bucket: doorbell}\n"
-            "    send: [{mqtt: home/ring}, {http: /ring, service: shop}]\n"
-        )
-        refused = text.replace(SECRET, f"{CANARY}-relay")
-        broken = refused.replace("name: ring", f"nme: ring\n    secret: {CANARY}-stray")
-        folders = {"STATE_DIRECTORY": str(tmp_path / "state"), "RUNTIME_DIRECTORY": str(tmp_path / "run")}
-        file, frame = tmp_path / "bridge.yaml", tmp_path / "frame.json"
-        file.write_text(text)
-        frame.write_text(encode_webhook(webhook()))
-        told: list[str] = []
-
-        async def tell(*arguments: str | Path) -> Done:
-            done = await asyncio.to_thread(call, *arguments)
-            told.extend([done.out, done.err])
-            return done
-
-        for name, folder in folders.items():
-            monkeypatch.setenv(name, folder)
-
-        async with running(tmp_path, "run", "--log-level", "debug", "-c", file, **folders) as daemon:
-            await eventually(lambda: relay.subscribers == 1, 20)
-            await post(session, relay.webhook_url("doorbell"), b"{}")
-            await eventually(lambda: service.requests)
-            await daemon.says("mqtt:home: refused")
-            assert f"Bearer {CANARY}-service".encode() in service.requests[0]
-            for content in (refused, broken):
-                file.write_text(content)
-                await tell("reload")
-                for form in ("text", "json"):
-                    await tell("status", "--format", form)
-                    await tell("check", "-c", file, "--format", form)
-                    await tell("explain", "-c", file, frame, "--format", form)
-            await daemon.says("relay: unauthorized")
-            assert await daemon.stop() == 0
-            told.append(daemon.text)
-        assert any("unauthorized" in text for text in told)
-        assert any("unknown key 'nme'" in text for text in told)
-        leaks = [line for text in told for line in text.splitlines() if CANARY in line or SECRET in line]
-        assert not leaks
-        assert CANARY.encode() not in (tmp_path / "state" / "journal.db").read_bytes()
