@@ -1,7 +1,7 @@
 """The waits between attempts."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.relay.backoff import Backoff, Ending
@@ -16,7 +16,6 @@ def test_the_ceiling_doubles_up_to_a_minute() -> None:
     assert [backoff.after(Ending.LOST) for _ in range(9)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-@settings(deadline=None)  # thousands of steps, and a machine that may be busy
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 3000))
 def test_jitter_covers_the_whole_range(chance: float, losses: int) -> None:
     backoff = Backoff(lambda: chance)

@@ -156,7 +156,7 @@ async def test_hold_and_release() -> None:
         assert rig.relay.subscribers == 0
         rig.link.release()
         await rig.one_subscriber()
-        assert rig.state == "subscribed"
+        await eventually(lambda: rig.state == "subscribed")
 
 
 async def test_a_bug_in_the_handler_is_loud() -> None:
