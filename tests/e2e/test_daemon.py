@@ -544,7 +544,7 @@ async def test_status_for_people_and_for_machines(tmp_path: Path) -> None:
 
             shown = await command(bridge, "status")
             assert (shown.status, shown.err) == (0, "")
-            first, configuration, relay_line, gaps, webhooks, journal, console, route, *targets = (
+            first, configuration, relay_line, gaps, webhooks, journal, memory, console, route, *targets = (
                 shown.out.splitlines()
             )
             assert re.fullmatch(r"relay-bridge \S+ on shed, up 00:00:\d\d", first)
