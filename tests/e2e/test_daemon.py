@@ -553,8 +553,10 @@ async def test_status_for_people_and_for_machines(tmp_path: Path) -> None:
             assert re.match(r"gaps           idle, 0 missed webhooks found between 2", gaps)
             assert webhooks == "webhooks       4 received, 1 unmatched, 0 rejected, 0 duplicates"
             assert journal == "journal        0% of 256 MiB, 1 dead"
+            assert memory.startswith("memory         ")
             assert console == "console        off"
-            assert route == "route doorbell: 1 matched, 0 rejected, 0 failed, 1 dead"
+            assert route == "route doorbell: 1 matched, 0 rejected, 0 failed, 0 limited, 1 dead"
+            targets = [line for line in targets if not line.startswith(" ")]
             assert [line.split()[0] for line in targets] == ["http:shop", "mqtt:home"]
             assert targets[0].endswith(": 0 delivered, 0 pending, 1 dead, 0 expired, 0 evicted")
             assert targets[1].endswith(": 0 delivered, 2 pending, 0 dead, 0 expired, 0 evicted")
