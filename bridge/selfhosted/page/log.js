@@ -9,16 +9,17 @@ const SECRET = /^(proxy-)?authorization$|^cookie$|token|secret|api-?key/i; // na
 const tint = (state) => ({ sent: "good", failed: "bad" })[state] || "wait";
 
 const hooks = new Map();
-let cursor = null, paused = false, drawing = false, lookedAt = -Infinity, newest = 0;
+let cursor = null, paused = false, isDrawing = false, lookedAt = -Infinity, newest = 0;
 
 const list = new Keyed(id("hooks"), makeHook, updateHook);
 
 function makeHook(hook) {
-  const summary = make("summary");
-  for (const name of ["time code", "bucket", "path code", "output soft", "outcome state", "answer number soft"]) {
+  const summary = make("summary", "row");
+  for (const name of ["time code", "bucket", "path code", "output soft", "outcome", "answer number soft"]) {
     summary.append(make("span", name));
   }
-  const details = make("details", "", "", summary, make("div"));
+  summary.children[4].append(make("span", "pill"));
+  const details = make("details", "", "", summary, make("div", "way"));
   details.addEventListener("toggle", () => { if (details.open) open(details, hook.id); });
   return make("li", "hook", "", details);
 }
@@ -31,8 +32,8 @@ function updateHook(node, hook) {
   put(bucket, hook.bucket_name);
   put(what, asked(hook));
   put(output, hook.output_name || hook.input_name);
-  put(outcome, hook.status);
-  outcome.className = `outcome state ${tint(hook.status)}`;
+  put(outcome.firstChild, hook.status);
+  outcome.firstChild.className = `pill ${tint(hook.status)}`;
   put(answer, hook.status_code ? String(hook.status_code) : "");
 }
 
@@ -80,11 +81,11 @@ function take(found) {
 }
 
 function draw() {
-  if (!drawing) { drawing = true; requestAnimationFrame(show); }
+  if (!isDrawing) { isDrawing = true; requestAnimationFrame(show); }
 }
 
 function show() {
-  drawing = false;
+  isDrawing = false;
   const latest = [...hooks.values()].sort((a, b) => b.at - a.at);
   for (const old of latest.splice(MOST_HOOKS)) hooks.delete(old.id);
   if (paused) return;
