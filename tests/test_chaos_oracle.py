@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.oracle import Oracle
+from tests.chaos.oracle import SLOW_SECONDS, UNMARKED, Oracle
 from tests.chaos.world import BROKER, SERVICE, Event, routes_for
 
 
@@ -263,3 +263,16 @@ def test_something_left_in_the_journal(left: str) -> None:
 )
 def test_sums(counts: dict[str, int]) -> None:
     assert wrong(settled(0), **counts)
+
+
+def test_a_slow_commit_explains_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("tests.chaos.oracle.time.monotonic", lambda: now)
+    oracle = settled(UNMARKED)
+    deliver(oracle, *range(UNMARKED))
+    now = SLOW_SECONDS / 2
+    oracle.excuse_crash(BROKER, 0)
+    assert oracle.allowed[BROKER] == UNMARKED
+    now = SLOW_SECONDS * 2
+    oracle.excuse_crash(BROKER, 0)
+    assert oracle.allowed[BROKER] == UNMARKED

@@ -55,7 +55,7 @@ def test_a_recording_misses_nothing(shim: Path, tmp_path: Path, seed: int) -> No
     assert recording.replayed() == read_folder(folder)[0]
 
 
-@pytest.mark.timeout(time_limit(240))
+@pytest.mark.timeout(time_limit(480))
 def test_a_power_cut_loses_nothing_that_was_confirmed(
     shim: Path, pool: ProcessPoolExecutor, request: pytest.FixtureRequest
 ) -> None:
