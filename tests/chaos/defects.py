@@ -177,7 +177,7 @@ DEFECTS: Final = (
         "journal/keeper.py",
         "        files.free_ballast(self._path)\n",
         "        return\n",
-        f"{_MACHINE}::test_s1_a_full_disk_stops_the_intake_and_not_the_delivery",
+        "test_journal_writer.py::test_a_journal_opens_on_a_full_disk",
     ),
     _defect(
         "a failing disk tried for ever",
