@@ -133,6 +133,16 @@ async def test_what_is_too_large() -> None:
         assert await ask(relay, "POST", "/v1/buckets", said, expect=413) == {"error": "too large"}
 
 
+async def test_a_browser_s_credentials_are_of_no_use_to_another_site_s_page(relay: SelfHostedRelay) -> None:
+    async with interface(relay) as http:
+        for origin, status in ((relay.url, 200), ("https://elsewhere.example", 403), ("null", 403)):
+            async with http.get("/v1/buckets", headers={"Origin": origin}) as answer:
+                assert answer.status == status
+        async with http.post("/v1/buckets", json={"name": "x"}, headers={"Origin": "null"}) as answer:
+            assert answer.status == 403
+    assert "x" not in {bucket["name"] for bucket in await ask(relay, "GET", "/v1/buckets")}
+
+
 async def test_a_token_opens_the_socket_and_the_interface_until_it_is_removed(relay: SelfHostedRelay) -> None:
     made = await ask(relay, "POST", "/v1/tokens", {"description": "pi 2"}, expect=201)
     token = Token(made["key"], Secret(made["secret"]))

@@ -71,6 +71,7 @@ class Door:
         return _with_json_errors(handle)
 
     async def _token(self, request: web.Request) -> Token:
+        _refuse_other_origins(request)
         credentials = _credentials(request.headers.get("Authorization", ""))
         address = request.remote or ""
         try:
@@ -160,6 +161,13 @@ def _with_json_errors(handler: Handler) -> Handler:
             return json_response({"error": str(error)}, error.status, error.headers)
 
     return handle
+
+
+def _refuse_other_origins(request: web.Request) -> None:
+    """A browser that knows Basic credentials would send them along with whatever any site's page asks for."""
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.partition("://")[2].lower() != request.host.lower():
+        raise ApiError(403, "a page of another origin may not ask here")
 
 
 def _credentials(header: str) -> tuple[str, Secret] | None:
