@@ -55,7 +55,7 @@ class Leg:
 class Passage:
     """One webhook's way through the bridge. What is shown of it is made when somebody looks."""
 
-    __slots__ = ("_webhook", "fates", "is_whole", "number", "routed", "taken")
+    __slots__ = ("_webhook", "fates", "is_whole", "number", "routed", "size", "taken")
 
     def __init__(self, number: int, webhook: Webhook, routed: Routed, taken: float) -> None:
         self.number = number
@@ -68,6 +68,8 @@ class Passage:
         """Monotonic time."""
         self.fates: dict[int, Fate] = {}
         """By the delivery's number."""
+        self.size = len(webhook.raw) * (1 + len(routed.plans))
+        """Bytes that it holds, roughly."""
 
     @property
     def webhook(self) -> Webhook | None:
@@ -120,14 +122,9 @@ class Passage:
             return None
         return max(one for one in ends if one is not None) - self.taken
 
-    @property
-    def size(self) -> int:
-        """Bytes that it holds, roughly."""
-        return len(self._webhook.raw) * (1 + len(self.routed.plans)) if self.is_whole else 0
-
     def shrink(self) -> None:
         """Let go of what is large."""
-        self.is_whole = False
+        self.is_whole, self.size = False, 0
         self._webhook = replace(self._webhook, raw=b"", headers={})
         plans = tuple(plan._replace(message=_without_body(plan.message)) for plan in self.routed.plans)
         self.routed = Routed(plans, self.routed.matched, rejected=self.routed.rejected)

@@ -277,7 +277,8 @@ class Dispatcher:
         self._refill.want(outbox, lane)
         if lane.held:
             outbox.enlist(lane)
-        self._pump(outbox)
+        if not outbox.at_rest:
+            self._pump(outbox)
 
     def _failed(self, outbox: Outbox, lane: Lane, delivery: Delivery, failure: Failure) -> None:
         verdict = decide(failure, delivery.attempts, outbox.retry, self._random)

@@ -116,6 +116,11 @@ class Outbox:
                 self.enlist(lane)
 
     @property
+    def at_rest(self) -> bool:
+        """Whether nothing waits: neither to be sent, nor for its time, nor to be read back."""
+        return not (self._listed or self._sleeping or self.starving)
+
+    @property
     def stuck(self) -> bool:
         """Whether every lane that is held waits for time or for a result."""
         return not self._listed
