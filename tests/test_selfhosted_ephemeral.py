@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from bridge.selfhosted.api.ephemeral import PartlyEphemeral
-from bridge.selfhosted.api.logs import Recent
 from bridge.selfhosted.history import Frame, History, Origin, Outcome, Query
+from bridge.selfhosted.local import Recent
 from bridge.selfhosted.resources import MIB, Bucket, Limits, Output, Settings
 from bridge.selfhosted.server import SelfHostedRelay
 from bridge.selfhosted.store import Store

@@ -1,11 +1,14 @@
 import json
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.relay.frames import canonical
 from bridge.selfhosted.resources import Bucket, Output
-from bridge.selfhosted.webhooks import facts_of, frames_of, printable
+from bridge.selfhosted.webhooks import facts_of, frames_of, new_id, printable, time_of
 
 
 def frames(
@@ -115,3 +118,17 @@ def test_a_body_that_is_not_utf_8_is_damaged_visibly() -> None:
 
 def test_printable() -> None:
     assert printable("caf\udcc3\udca9 \udcff") == "café \ufffd"
+
+
+@given(st.floats(0, 2**37))
+def test_an_id_is_a_uuid_of_version_7_that_tells_its_time(now: float) -> None:
+    made = new_id(now)
+    assert UUID(made).version == 7
+    assert UUID(made).variant == RFC_4122
+    assert time_of(made) == pytest.approx(now, abs=0.001)
+    assert new_id(now) != made
+
+
+@pytest.mark.parametrize("other", ["", "log-1", "3f8e1a9e-0d9e-4b2e-8a55-0d1f0a3c2b11"])
+def test_other_ids_tell_no_time(other: str) -> None:
+    assert time_of(other) is None

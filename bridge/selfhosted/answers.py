@@ -8,8 +8,8 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -122,8 +122,8 @@ class Answers:
         self._requests = 0
         self._closed = False
 
-    @contextmanager
-    def expected(self, log_ids: list[str]) -> Iterator[asyncio.Future[Answer | None]]:
+    @asynccontextmanager
+    async def expected(self, log_ids: list[str]) -> AsyncIterator[asyncio.Future[Answer | None]]:
         """A future of the first answer to any of these frames: None where nobody will give one."""
         future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         if self._closed or self._requests >= self._most:
@@ -149,7 +149,7 @@ class Answers:
             self._counters.answered += 1
         return answer
 
-    def give(self, log_id: str, answer: Answer) -> bool:
+    async def give(self, log_id: str, answer: Answer) -> bool:
         """An answer came; whether somebody still waited for it."""
         future = self._waiting.get(log_id)
         if future is None or future.done():

@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import orjson
@@ -22,14 +23,13 @@ from bridge.selfhosted.answers import Answer, Answers
 from bridge.selfhosted.attempts import Attempts
 from bridge.selfhosted.catalog import Endpoint
 from bridge.selfhosted.counters import Counters
+from bridge.selfhosted.engine import EngineUnavailable, Publishing
 from bridge.selfhosted.gate import ATTEMPTS
 from bridge.selfhosted.history import Origin
-from bridge.selfhosted.publisher import Publisher
 from bridge.selfhosted.rates import Rates
 from bridge.selfhosted.registry import Registry
 from bridge.selfhosted.resources import ANY_OUTPUT, Auth, Input, Limits
 from bridge.selfhosted.rules import Facts
-from bridge.selfhosted.store import Store
 from bridge.selfhosted.template import fill
 from bridge.selfhosted.webhooks import Copy, facts_of, frames_of
 
@@ -39,21 +39,19 @@ _NOBODY: Final = Input("", "")
 
 
 class Inbound:
-    """Every public input. With a store, a sender has its answer when the webhook is on the disk."""
+    """Every public input. A sender has its answer when the webhook is as safe as the engine makes it."""
 
     def __init__(
         self,
         registry: Registry,
         limits: Limits,
         counters: Counters,
-        store: Store | None,
         answers: Answers,
-        publisher: Publisher,
+        publisher: Publishing,
     ) -> None:
         self._registry = registry
         self._limits = limits
         self._counters = counters
-        self._store = store
         self._answers = answers
         self._publisher = publisher
         self._rates = Rates()
@@ -79,7 +77,10 @@ class Inbound:
             return web.Response(status=413, text="too large\n")
         finally:
             self._requests -= 1
-        return await (self._unknown(request) if found is None else self._answer(found, request, body))
+        try:
+            return await (self._unknown(request) if found is None else self._answer(found, request, body))
+        except EngineUnavailable:
+            return web.Response(status=503, headers={"Retry-After": "5"})
 
     def _refusal(self, found: Endpoint, request: web.Request) -> web.Response | None:
         """What is said to a sender without credentials, or to one that sends too much."""
@@ -128,8 +129,8 @@ class Inbound:
     async def _unknown(self, request: web.Request) -> web.Response:
         self._counters.unknown_input += 1
         logger.debug("webhook for an unknown input %a", request.rel_url.raw_path[:100])
-        if self._store is not None:
-            await asyncio.sleep(self._store.typical_wait)
+        if wait := self._publisher.typical_wait:
+            await asyncio.sleep(wait)
         return _static(_NOBODY)
 
     async def _answer(self, found: Endpoint, request: web.Request, body: bytes) -> web.Response:
@@ -139,19 +140,17 @@ class Inbound:
         facts = facts_of(request.method, found.path, query, headers, body)
         now = round(time.time(), 6)  # as the log shows it
         copies = list(frames_of(found.bucket, entry, facts, now))
-        publishing = self._publisher.publish(
-            found.bucket.id,
-            copies,
-            Origin("", now, facts.path, request.remote or ""),
-            ephemeral=found.bucket.ephemeral,
+        origin = Origin("", now, facts.path, request.remote or "")
+        publish = partial(
+            self._publisher.publish, found.bucket.id, copies, origin, ephemeral=found.bucket.ephemeral
         )
         answer = None
         if answering := _answering(entry, copies):
-            with self._answers.expected(answering) as future:
-                await publishing
+            async with self._answers.expected(answering) as future:
+                await publish()
                 answer = await self._answers.within(entry.timeout, future)
         else:
-            await publishing
+            await publish()
         if answer is not None:
             return _passed_on(answer)
         return _templated(entry, facts, copies) if entry.template else _static(entry)

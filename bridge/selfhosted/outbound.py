@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Final
 
 import aiohttp
@@ -49,7 +49,7 @@ _OF_THE_CONNECTION: Final = frozenset(
 )
 _ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
-Report = Callable[[str, Outcome, Answer | None], None]
+Report = Callable[[str, Outcome, Answer | None], Awaitable[None]]
 """Told a frame's ID, what became of it, and the answer that somebody may wait for."""
 
 
@@ -85,12 +85,9 @@ class Outbound:
         ):
             self._counters.calls_failed += 1
             self._tell_full()
-            self._report(frame.origin.id, Outcome("failed"), None)
+            self._run(self._refuse(frame), 0)
             return
-        self._bytes += frame.size
-        call = asyncio.create_task(self._deliver(frame, output_name), name="public output")
-        self._calls.add(call)
-        call.add_done_callback(lambda done: self._ended(done, frame.size))
+        self._run(self._deliver(frame, output_name), frame.size)
 
     async def close(self) -> None:
         """Give up what is not done."""
@@ -100,6 +97,15 @@ class Outbound:
             await asyncio.wait(self._calls)
         if self._session is not None:
             await self._session.close()
+
+    def _run(self, work: Coroutine[Any, Any, None], size: int) -> None:
+        self._bytes += size
+        call = asyncio.create_task(work, name="public output")
+        self._calls.add(call)
+        call.add_done_callback(lambda done: self._ended(done, size))
+
+    async def _refuse(self, frame: Frame) -> None:
+        await self._report(frame.origin.id, Outcome("failed"), None)
 
     def _ended(self, call: asyncio.Task[None], size: int) -> None:
         self._calls.discard(call)
@@ -126,7 +132,8 @@ class Outbound:
         self._counters.called += good
         self._counters.calls_failed += not good
         took = round((time.monotonic() - began) * 1000)
-        self._report(frame.origin.id, Outcome("sent" if good else "failed", status, retries, took), answer)
+        outcome = Outcome("sent" if good else "failed", status, retries, took)
+        await self._report(frame.origin.id, outcome, answer)
 
     def _output(self, bucket_id: str, name: str) -> Output | None:
         bucket = self._registry.catalog.bucket(bucket_id)

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from uuid import uuid4
 
 import orjson
 
@@ -13,7 +12,7 @@ from bridge.selfhosted.history import Frame, Origin
 from bridge.selfhosted.hub import Hub
 from bridge.selfhosted.outbound import Outbound
 from bridge.selfhosted.store import Store
-from bridge.selfhosted.webhooks import Copy
+from bridge.selfhosted.webhooks import Copy, new_id
 from bridge.selfhosted.wire import payload_of
 
 
@@ -24,6 +23,11 @@ class Publisher:
         self._hub = hub
         self._store = store
         self._outbound = outbound
+
+    @property
+    def typical_wait(self) -> float:
+        """Seconds that one of the last webhooks waited for the disk; 0.0 where there is none."""
+        return 0.0 if self._store is None else self._store.typical_wait
 
     async def publish(
         self, bucket_id: str, copies: Sequence[Copy], origin: Origin, *, ephemeral: bool = False
@@ -51,12 +55,8 @@ class Publisher:
 
     async def resend(self, frame: Frame, *, ephemeral: bool) -> Frame:
         """Publish a frame once more, with an ID of its own."""
-        log_id = str(uuid4())
-        text, exact = (_renamed(one, log_id) if one else "" for one in (frame.wire, frame.exact))
-        output = orjson.loads(payload_of(frame.wire))["meta"]["output_name"]
-        copy = Copy(log_id, output, frame.internal, text, exact)
-        origin = replace(frame.origin, created=round(time.time(), 6))
-        (again,) = await self.publish(frame.bucket_id, [copy], origin, ephemeral=ephemeral or frame.ephemeral)
+        copies, origin = once_more(frame, round(time.time(), 6))
+        (again,) = await self.publish(frame.bucket_id, copies, origin, ephemeral=ephemeral or frame.ephemeral)
         return again
 
     @staticmethod
@@ -66,6 +66,14 @@ class Publisher:
             await store.keep(frames)
         else:
             await asyncio.sleep(store.typical_wait)
+
+
+def once_more(frame: Frame, now: float) -> tuple[list[Copy], Origin]:
+    """What a frame's output gets again, under an ID of its own."""
+    log_id = new_id(now)
+    text, exact = (_renamed(one, log_id) if one else "" for one in (frame.wire, frame.exact))
+    output = orjson.loads(payload_of(frame.wire))["meta"]["output_name"]
+    return [Copy(log_id, output, frame.internal, text, exact)], replace(frame.origin, created=now)
 
 
 def _renamed(wire: bytes, log_id: str) -> str:

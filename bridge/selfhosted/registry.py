@@ -23,7 +23,7 @@ from bridge.selfhosted.documents import (
 from bridge.selfhosted.fields import BadResource
 from bridge.selfhosted.hashes import hash_secret
 from bridge.selfhosted.resources import Bucket, Token
-from bridge.selfhosted.shelf import Shelf
+from bridge.selfhosted.shelf import DocumentShelf
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Registry:
         shelf: where the made ones are kept.
     """
 
-    def __init__(self, tokens: Collection[Token], buckets: Collection[Bucket], shelf: Shelf) -> None:
+    def __init__(self, tokens: Collection[Token], buckets: Collection[Bucket], shelf: DocumentShelf) -> None:
         self._shelf = shelf
         self._declared = tuple(tokens), tuple(buckets)
         self._shadowed: tuple[str, ...] = ()

@@ -1,44 +1,35 @@
 """The self-hosted relay as a whole: one HTTP server with the public inputs and the subscribers' socket."""
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import orjson
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from bridge.selfhosted.answers import Answer, Answers
 from bridge.selfhosted.api import document
 from bridge.selfhosted.api.buckets import Buckets
 from bridge.selfhosted.api.changes import Changes
 from bridge.selfhosted.api.clients import Clients
 from bridge.selfhosted.api.door import Door, not_found_but
-from bridge.selfhosted.api.ephemeral import PartlyEphemeral
-from bridge.selfhosted.api.logs import Log, Logs, Recent
+from bridge.selfhosted.api.logs import Logs
 from bridge.selfhosted.api.tokens import Tokens
 from bridge.selfhosted.catalog import PREFIX
 from bridge.selfhosted.counters import Counters
+from bridge.selfhosted.engine import Engine
 from bridge.selfhosted.gate import Gate
-from bridge.selfhosted.group import GROUP
-from bridge.selfhosted.history import Outcome
 from bridge.selfhosted.hub import Hub
 from bridge.selfhosted.idle import IdleConnections
 from bridge.selfhosted.inbound import Inbound
+from bridge.selfhosted.local import LocalEngine
 from bridge.selfhosted.management import Management
 from bridge.selfhosted.outbound import Outbound
 from bridge.selfhosted.proxies import Proxies
-from bridge.selfhosted.publisher import Publisher
 from bridge.selfhosted.registry import Registry
-from bridge.selfhosted.resources import Settings, Token, derived_id
+from bridge.selfhosted.resources import Settings, derived_id
 from bridge.selfhosted.session import House
-from bridge.selfhosted.shelf import Shelf
 from bridge.selfhosted.sockets import Sockets
-from bridge.selfhosted.store import Store
 from bridge.selfhosted.tls import Certificate
-from bridge.selfhosted.vault import vault_of
-from bridge.selfhosted.wire import payload_of
 from bridge.web.hosts import is_loopback
 
 logger = logging.getLogger(__name__)
@@ -59,23 +50,19 @@ class SelfHostedRelay:
 
     def __init__(self, settings: Settings, *, host: str | None = None, port: int | None = None) -> None:
         self.counters = Counters()
-        self._vault = vault_of(settings.state_key)
         self._certificate = Certificate(settings.tls) if settings.tls else None
-        self.hub = Hub(settings.limits, self.counters)
-        self.registry = Registry(settings.tokens, settings.buckets, Shelf(settings.state, self._vault))
-        self.answers = Answers(settings.limits, self.counters)
+        self._engine: Engine = LocalEngine(settings, self.counters)
+        self.registry = Registry(settings.tokens, settings.buckets, self._engine.shelf)
         self._settings = settings
         self._host = settings.host if host is None else host
         self._asked_port = settings.port if port is None else port
         self._gate = Gate(self.registry)
-        house = House(self.registry, self._gate, self.hub, settings.limits, self.counters)
+        house = House(self.registry, self._gate, self._engine, settings.limits, self.counters)
         self._sockets = Sockets(house)
-        self._outbound = Outbound(self.registry, settings.limits, self.counters, self._called)
+        self._outbound = Outbound(self.registry, settings.limits, self.counters, self._engine.called)
         self._idle = IdleConnections(settings.limits.idle, self.counters)
-        self._log: Log = Recent(self.hub.history)
         self._runner: web.AppRunner | None = None
         self._management: Management | None = None
-        self._store: Store | None = None
 
     async def start(self) -> None:
         """Start to listen.
@@ -85,13 +72,23 @@ class SelfHostedRelay:
             StoreError: the folder of the log can't.
             ShelfError: what the interface made can't be read.
             VaultError: the folder was made with another key.
+            EngineUnavailable: NATS can't be used now.
         """
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+        self._warn_if_exposed()
+        logger.info("relay listens on %s", self.url)
+
+    async def _start(self) -> None:
+        await self._engine.open(self.refresh)
         self.registry.read()
-        await self._restore()
-        publisher = Publisher(self.hub, self._store, self._outbound)
-        interface = self._interface(publisher)
+        await self._engine.start(self.registry, self._outbound)
+        interface = self._interface()
         self._runner = web.AppRunner(
-            self._application(publisher, interface),
+            self._application(interface),
             logger=_http_logger,
             access_log=None,
             # A body goes on as it came; nobody's gzip bomb is unpacked here.
@@ -103,40 +100,31 @@ class SelfHostedRelay:
         await self._runner.setup()
         if self._runner.server is not None:
             self._idle.watch(self._runner.server)
-        try:
-            tls = self._certificate.context if self._certificate else None
-            await web.TCPSite(self._runner, self._host or None, self._asked_port, ssl_context=tls).start()
-            if self._settings.manage is not None:
-                idle = IdleConnections(self._settings.limits.idle, self.counters)
-                self._management = Management(self._settings.manage, self.public_url, interface, idle)
-                await self._management.start()
-        except OSError:
-            await self.close()
-            raise
+        tls = self._certificate.context if self._certificate else None
+        await web.TCPSite(self._runner, self._host or None, self._asked_port, ssl_context=tls).start()
+        if self._settings.manage is not None:
+            idle = IdleConnections(self._settings.limits.idle, self.counters)
+            self._management = Management(self._settings.manage, self.public_url, interface, idle)
+            await self._management.start()
         if self._certificate is not None:
             self._certificate.watch()
-        self._warn_if_exposed()
-        logger.info("relay listens on %s", self.url)
 
     async def close(self) -> None:
         """Stop listening, let running requests finish, tell every subscriber, and close. Safe to repeat."""
         runner, self._runner = self._runner, None
-        if runner is None:
-            return
-        for site in runner.sites:
-            await site.stop()
-        if self._certificate is not None:
-            self._certificate.close()
-        if self._management is not None:
-            await self._management.close()
-        await self._idle.close()
-        await self._sockets.close()
-        await runner.cleanup()
+        if runner is not None:
+            for site in runner.sites:
+                await site.stop()
+            if self._certificate is not None:
+                self._certificate.close()
+            if self._management is not None:
+                await self._management.close()
+            await self._idle.close()
+            await self._sockets.close()
+            await runner.cleanup()
         await self._outbound.close()
         self._gate.close()
-        if self._store is not None:
-            await self._store.close()
-            self._store = None
+        await self._engine.close()
 
     def use(self, settings: Settings) -> None:
         """Serve other declared tokens and buckets from now on. The rest of the settings needs a restart."""
@@ -151,31 +139,16 @@ class SelfHostedRelay:
         self.registry.read()
         self._sockets.reconcile()
 
-    async def _restore(self) -> None:
-        """Take up what the relay knew before it was restarted."""
-        if self._settings.state is None:
-            return
-        limits = self._settings.limits
-        self._store = await Store.open(self._settings.state, limits, self.counters, self._vault)
-        self._log = PartlyEphemeral(self._store, self.hub.history)
-        frames, readers, position = await self._store.recent(limits)
-        known = [
-            (Token(key), bucket_id, reached)
-            for key, bucket_id, reached in readers
-            if key.startswith(GROUP) or self.registry.catalog.token(key) is not None
-        ]
-        self.hub.restore(frames, known, position, time.time())
-        self._store.start(self.hub.readers)
-        for frame in frames:
-            if not frame.internal and frame.outcome is None:
-                meta = orjson.loads(payload_of(frame.wire))["meta"]
-                self._outbound.offer(frame, meta["output_name"])
+    @property
+    def hub(self) -> Hub:
+        """The fan-out of a relay that is one process.
 
-    def _called(self, log_id: str, outcome: Outcome, answer: Answer | None) -> None:
-        """A public output was called."""
-        self._log.note(log_id, outcome)
-        if answer is not None:
-            self.answers.give(log_id, answer)
+        Raises:
+            TypeError: it may be several.
+        """
+        if not isinstance(self._engine, LocalEngine):
+            raise TypeError("this relay is not one process")
+        return self._engine.hub
 
     @property
     def port(self) -> int:
@@ -229,9 +202,10 @@ class SelfHostedRelay:
             raise LookupError(bucket)
         return f"{self.url}{PREFIX}{found.inputs[0].id}"
 
-    def _application(self, publisher: Publisher, interface: Interface) -> web.Application:
+    def _application(self, interface: Interface) -> web.Application:
         limits = self._settings.limits
-        inbound = Inbound(self.registry, limits, self.counters, self._store, self.answers, publisher)
+        engine = self._engine
+        inbound = Inbound(self.registry, engine.limits, self.counters, engine.answers, engine.publisher)
         elsewhere = not_found_but(inbound.handle)
         proxies = Proxies(self._settings.trusted_proxies)
         middlewares = [self._idle.middleware, proxies.middleware, elsewhere]
@@ -241,15 +215,15 @@ class SelfHostedRelay:
         app.router.add_route("*", PREFIX + "{rest:.*}", inbound.handle)
         interface(app.router)
         app.on_response_prepare.append(_say_no_version)
-        app.on_shutdown.append(self.answers.close)
+        app.on_shutdown.append(engine.answers.close)
         return app
 
-    def _interface(self, publisher: Publisher) -> Interface:
+    def _interface(self) -> Interface:
         """The HTTP interface, the same wherever it is served."""
         door = Door(self._gate, self.counters)
         changes = Changes(self._sockets.reconcile)
         handlers = (
-            Logs(self.registry, self._settings.limits, self._log, self.hub, self.answers, publisher),
+            Logs(self.registry, self._engine),
             Buckets(self.registry, changes),
             Tokens(self.registry, changes),
             Clients(self.registry, self._sockets),

@@ -20,10 +20,10 @@ from bridge.relay.protocol import (
     SubscribeRequested,
 )
 from bridge.selfhosted.counters import Counters
+from bridge.selfhosted.engine import Delivery, EngineUnavailable, Subscription
 from bridge.selfhosted.gate import Gate, GateBusy, TooManyAttempts
 from bridge.selfhosted.hashes import HashesUnavailable
 from bridge.selfhosted.history import Frame
-from bridge.selfhosted.hub import Hub
 from bridge.selfhosted.registry import Registry
 from bridge.selfhosted.resources import KIB, Bucket, Limits, Token
 from bridge.selfhosted.subscriber import Subscriber
@@ -54,7 +54,7 @@ class House:
 
     registry: Registry
     gate: Gate
-    hub: Hub
+    delivery: Delivery
     limits: Limits
     counters: Counters
 
@@ -81,7 +81,7 @@ class Session:
         self._registry = house.registry
         self._gate = house.gate
         self._limits = house.limits
-        self._hub = house.hub
+        self._delivery = house.delivery
         self._counters = house.counters
         self._protocol = ServerProtocol()
         self._wake = asyncio.Event()
@@ -106,6 +106,16 @@ class Session:
         if not self._told.done():
             self._told.set_result(Ending(code, reason))
 
+    def reconcile(self) -> None:
+        """Resources changed: who would get other buckets now has to connect anew. Nothing is lost by that."""
+        if self.subscriber is None or self.wanted is None:
+            return
+        token = self._registry.catalog.token(self.subscriber.token.key)
+        if token is None or not token.active:
+            self.end(WSCloseCode.POLICY_VIOLATION, "unauthorized")
+        elif {one.id for one in self.buckets(token, self.wanted)} != self.subscriber.buckets:
+            self.end(WSCloseCode.SERVICE_RESTART, "the buckets changed")
+
     async def run(self) -> None:
         """Hold the conversation. Returns when the connection is closed."""
         ending = Ending(None, _GONE)
@@ -119,7 +129,7 @@ class Session:
             logger.debug("connection of %s lost", self._request.remote)
         finally:
             if self.subscriber is not None:
-                self._hub.unsubscribe(self.subscriber)
+                self._delivery.unsubscribe(self.subscriber)
         await self._close(ending)
 
     async def _until_told(self) -> None:
@@ -142,7 +152,19 @@ class Session:
         except FrameError as error:
             self._counters.malformed += 1
             raise Ending(WSCloseCode.POLICY_VIOLATION, f"malformed: {error.code}") from None
-        self.subscriber = self._hub.subscribe(
+        self.subscriber = await self._subscribe(token, buckets, wanted)
+        self.wanted, self.subscribed_at = wanted, time.time()
+        self.reconcile()  # it may have taken a moment
+        self._wake.set()
+        logger.info("%s subscribed with the key %a", self._request.remote, token.key)
+        tasks.create_task(self._write(self.subscriber))
+        tasks.create_task(self._tend(self.subscriber))
+        await self._listen(self.subscriber)
+
+    async def _subscribe(
+        self, token: Token, buckets: Iterable[Bucket], wanted: SubscribeRequested
+    ) -> Subscriber:
+        subscription = Subscription(
             token,
             [one.id for one in buckets],
             wake=self._wake.set,
@@ -152,12 +174,11 @@ class Session:
             exact=wanted.exact,
             group=wanted.group,
         )
-        self.wanted, self.subscribed_at = wanted, time.time()
-        self._wake.set()
-        logger.info("%s subscribed with the key %a", self._request.remote, token.key)
-        tasks.create_task(self._write(self.subscriber))
-        tasks.create_task(self._tend(self.subscriber))
-        await self._listen(self.subscriber)
+        try:
+            return await self._delivery.subscribe(subscription)
+        except EngineUnavailable as error:
+            logger.warning("%s can't be served: %s", self._request.remote, error)
+            raise Ending(WSCloseCode.TRY_AGAIN_LATER, "try again later") from None
 
     # The handshake
 

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -29,8 +29,21 @@ class ShelfError(BridgeError):
     fault = Fault.SYSTEM
 
 
+class DocumentShelf(Protocol):
+    """Documents by kind and ID. Its methods may wait, and raise ShelfError."""
+
+    def read(self, kind: str) -> Documents:
+        """All documents of a kind by their IDs, the oldest first."""
+
+    def put(self, kind: str, name: str, document: dict[str, Any]) -> None:
+        """Keep a document, in place of the one with its ID."""
+
+    def remove(self, kind: str, name: str) -> None:
+        """Forget a document."""
+
+
 class Shelf:
-    """Documents by kind and ID.
+    """A `DocumentShelf` in a folder.
 
     Args:
         folder: of the relay's state; None: everything is in memory.

@@ -42,13 +42,7 @@ class Sockets:
     def reconcile(self) -> None:
         """Resources changed: who would get other buckets now has to connect anew. Nothing is lost by that."""
         for session in self.sessions:
-            if session.subscriber is None or session.wanted is None:
-                continue
-            token = self._house.registry.catalog.token(session.subscriber.token.key)
-            if token is None or not token.active:
-                session.end(WSCloseCode.POLICY_VIOLATION, "unauthorized")
-            elif {one.id for one in session.buckets(token, session.wanted)} != session.subscriber.buckets:
-                session.end(WSCloseCode.SERVICE_RESTART, "the buckets changed")
+            session.reconcile()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One connection, from its handshake to its end."""

@@ -1,11 +1,12 @@
 """From a public request to the frames that a bucket's subscribers and public outputs get. No I/O."""
 
 import base64
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
+from uuid import UUID
 
 import orjson
 
@@ -63,7 +64,7 @@ def frames_of(bucket: Bucket, entry: Input, facts: Facts, now: float) -> Iterato
     for output in wanted if bucket.outputs else [_NO_OUTPUT]:
         destination = facts.path if output is _NO_OUTPUT else _extended(output, facts.path)
         webhook = Webhook(
-            id=str(uuid4()),
+            id=new_id(now),
             bucket=bucket.name,
             bucket_id=bucket.id,
             input=entry.name,
@@ -79,6 +80,25 @@ def frames_of(bucket: Bucket, entry: Input, facts: Facts, now: float) -> Iterato
         frame = {**frame_of(webhook), "headers": _with(facts.headers, output.headers)}
         exact = "" if webhook.text.encode() == facts.body else encode(_exact(frame, facts.body))
         yield Copy(webhook.id, output.name, output.internal, encode(frame), exact)
+
+
+def new_id(now: float) -> str:
+    """An ID of a frame: a UUID of version 7 (RFC 9562, 5.7), from which the time can be read.
+
+    Args:
+        now: Unix time in seconds.
+    """
+    bits = int(now * 1000) << 80 | secrets.randbits(80)
+    return str(UUID(int=bits & ~(0xF << 76 | 0x3 << 62) | 0x7 << 76 | 0x2 << 62))
+
+
+def time_of(log_id: str) -> float | None:
+    """Unix time in seconds at which an ID was made; None where it is none of `new_id`."""
+    try:
+        found = UUID(log_id)
+    except ValueError:
+        return None
+    return (found.int >> 80) / 1000 if found.version == 7 else None
 
 
 def plain_text(exact: bytes) -> str:

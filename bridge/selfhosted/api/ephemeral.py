@@ -1,6 +1,6 @@
 """The log of a relay with a disk: what is ephemeral is in memory, as long as the history goes back."""
 
-from bridge.selfhosted.api.logs import Log
+from bridge.selfhosted.engine import Log
 from bridge.selfhosted.history import Found, Frame, History, Outcome, Query
 
 

@@ -8,20 +8,19 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
 from bridge.relay.frames import BASE64
-from bridge.selfhosted.answers import Answers, BadAnswer, parse_answer
+from bridge.selfhosted.answers import BadAnswer, parse_answer
 from bridge.selfhosted.api import query as parameters
 from bridge.selfhosted.api.door import ApiError, Door, json_response, read_body, read_object
-from bridge.selfhosted.history import Found, Frame, History, Outcome, Query
-from bridge.selfhosted.hub import Hub
-from bridge.selfhosted.publisher import Publisher
+from bridge.selfhosted.engine import Engine
+from bridge.selfhosted.history import Frame, Outcome, Query
 from bridge.selfhosted.registry import Registry
-from bridge.selfhosted.resources import KIB, MIB, Bucket, Limits, Token
+from bridge.selfhosted.resources import KIB, MIB, Bucket, Token
 from bridge.selfhosted.wire import payload_of
 
 PAGE: Final = 50
@@ -36,69 +35,17 @@ MOST_POLLERS: Final = 10_000
 STATUSES: Final = ("sent", "failed", "stalled", "received", "rejected")
 
 
-class Log(Protocol):
-    """Where the frames are."""
-
-    @property
-    def complete_since(self) -> float:
-        """Unix time since which every frame is there."""
-
-    async def select(self, query: Query) -> Found:
-        """The frames that are asked for."""
-
-    async def find(self, log_id: str) -> Frame | None:
-        """A frame by its ID."""
-
-    def outcome(self, frame: Frame) -> Outcome | None:
-        """What became of a frame that was found."""
-
-    def note(self, log_id: str, outcome: Outcome) -> None:
-        """Keep what became of a frame."""
-
-
-class Recent:
-    """The log of a relay without a disk: what its history holds."""
-
-    def __init__(self, history: History) -> None:
-        self._history = history
-
-    @property
-    def complete_since(self) -> float:
-        """As `Log`."""
-        return self._history.complete_since
-
-    async def select(self, query: Query) -> Found:
-        """As `Log`."""
-        return self._history.select(query)
-
-    async def find(self, log_id: str) -> Frame | None:
-        """As `Log`."""
-        return self._history.find(log_id)
-
-    def outcome(self, frame: Frame) -> Outcome | None:
-        """As `Log`."""
-        return self._history.outcome(frame.origin.id)
-
-    def note(self, log_id: str, outcome: Outcome) -> None:
-        """As `Log`."""
-        self._history.note(log_id, outcome)
-
-
 class Logs:
     """Answers who has a token, about the buckets that the token may see."""
 
-    def __init__(
-        self, registry: Registry, limits: Limits, log: Log, hub: Hub, answers: Answers, publisher: Publisher
-    ) -> None:
+    def __init__(self, registry: Registry, engine: Engine) -> None:
         self._registry = registry
-        self._log = log
-        self._hub = hub
-        self._answers = answers
-        self._publisher = publisher
+        self._engine = engine
+        self._log = engine.log
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._answer_turns = asyncio.Semaphore(ANSWERS_AT_ONCE)
         # Base64 makes four bytes of three.
-        self._largest_answer = limits.body * 4 // 3 + 64 * KIB
+        self._largest_answer = engine.limits.body * 4 // 3 + 64 * KIB
         self._polled: dict[tuple[str, str, str], int] = {}
         """Position of the last event that was handed out, by token, bucket and output as asked for."""
 
@@ -161,7 +108,7 @@ class Logs:
             raise ApiError(408, "too slow") from None
         except BadAnswer as error:
             raise ApiError(400, str(error)) from None
-        if not self._answers.give(log_id, answer):
+        if not await self._engine.answers.give(log_id, answer):
             await self._find(request, token)
         status = "sent" if answer.status < 400 else "failed"
         self._log.note(log_id, Outcome(status, answer.status))
@@ -174,14 +121,14 @@ class Logs:
             raise ApiError(400, "action: resend is needed")
         frame = await self._find(request, token)
         bucket = self._registry.catalog.bucket(frame.bucket_id)
-        again = await self._publisher.resend(frame, ephemeral=bucket is not None and bucket.ephemeral)
+        ephemeral = bucket is not None and bucket.ephemeral
+        again = await self._engine.publisher.resend(frame, ephemeral=ephemeral)
         return json_response(self._entry(again, request.query))
 
     def _complete_since(self, query: Query) -> float:
         """What is ephemeral is in memory only, whatever the disk still has of others."""
         asked = (one for one in self._registry.catalog.buckets if one.id in query.bucket_ids)
-        in_memory = any(one.ephemeral for one in asked)
-        return max(self._log.complete_since, self._hub.history.complete_since if in_memory else 0.0)
+        return self._engine.complete_since(ephemeral=any(one.ephemeral for one in asked))
 
     async def _find(self, request: web.Request, token: Token) -> Frame:
         frame = await self._log.find(request.match_info["id"])
@@ -257,5 +204,5 @@ class Logs:
         """What was reported; else what follows from what subscribers confirmed."""
         if (reported := self._log.outcome(frame)) is not None:
             return reported
-        was_sent = frame.internal and frame.position <= self._hub.reached(frame.bucket_id)
+        was_sent = frame.internal and frame.position <= self._engine.reached(frame.bucket_id)
         return Outcome("sent" if was_sent else "received")
