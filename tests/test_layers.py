@@ -154,6 +154,7 @@ def test_only_declared_dependencies_are_imported() -> None:
     declared |= {"prometheus_client"}  # imported when the metrics are first asked for
     declared |= {"bcrypt"}  # of the extra `relay`, imported late
     declared |= {"cryptography"}  # of the extra `encryption`, imported late
+    declared |= {"nats"}  # of the extra `nats`, imported late
     declared |= {"multidict", "yarl"}  # aiohttp's own vocabulary: header mappings and URLs
     known = declared | set(sys.stdlib_module_names) | {"bridge"}
     for name, path in MODULES.items():

@@ -1,9 +1,8 @@
 """Public outputs: what the relay calls itself."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +14,15 @@ from bridge.selfhosted import outbound
 from bridge.selfhosted.resources import ANY_OUTPUT, Bucket, Input, Limits, Output
 from bridge.selfhosted.rules import parse_rule
 from bridge.selfhosted.server import SelfHostedRelay
+from tests.support.destination import Destination, running_destination
 from tests.support.relay_clients import interface, post, running, settings_of
 from tests.support.waiting import eventually, eventually_async
 
 
-@dataclass
-class Destination:
-    """A server that keeps what it is called with, and answers as it is told."""
-
-    url: str = ""
-    calls: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
-    answer: Callable[[int], web.Response] = lambda _count: web.Response()
-    delay: float = 0.0
-
-    async def handle(self, request: web.Request) -> web.Response:
-        target = str(request.rel_url)
-        self.calls.append((request.method, target, dict(request.headers), await request.read()))
-        count = len(self.calls)
-        await asyncio.sleep(self.delay)
-        return self.answer(count)
-
-
 @pytest.fixture(name="destination")
 async def _destination() -> AsyncIterator[Destination]:
-    found = Destination()
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", found.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield found
-    await runner.cleanup()
+    async with running_destination() as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -18,10 +18,11 @@ import orjson
 from bridge.errors import ConfigError
 from bridge.selfhosted.audit import AUTHOR, Author
 from bridge.selfhosted.documents import Document, bucket_document, token_document
+from bridge.selfhosted.engine import check_nats
 from bridge.selfhosted.registry import Registry
 from bridge.selfhosted.resources import Settings
 from bridge.selfhosted.settings import read_settings
-from bridge.selfhosted.shelf import Shelf
+from bridge.selfhosted.shelf import DocumentShelf, Shelf
 from bridge.selfhosted.vault import vault_of
 
 RELAY_FILE: Final = Path("/etc/relay-bridge/relay.yaml")
@@ -50,19 +51,26 @@ buckets:
 """
 
 
-def _shelf(settings: Settings, file: Path) -> Shelf:
-    """What the state folder holds."""
-    if settings.state is None:
-        raise ConfigError(f"{file} has no `state`: there is nowhere to keep anything")
+def _shelf(settings: Settings, file: Path) -> DocumentShelf:
+    """What the state folder holds, or NATS."""
     user = os.environ.get("SUDO_USER") or f"uid {os.getuid()}"
     AUTHOR.set(Author(f"{user} (command line)"))
+    if settings.engine is not None:
+        check_nats()
+        from bridge.selfhosted.nats.resources import shelf_in_nats  # noqa: PLC0415  # few relays need nats-py
+
+        return click.get_current_context().with_resource(shelf_in_nats(settings.engine))
+    if settings.state is None:
+        raise ConfigError(f"{file} has no `state`: there is nowhere to keep anything")
     return Shelf(settings.state, vault_of(settings.state_key))
 
 
 def _registry(file: Path) -> Registry:
     """The resources that a settings file and its state folder hold."""
     settings = read_settings(file, _Unset())
-    registry = Registry(settings.tokens, settings.buckets, _shelf(settings, file))
+    registry = Registry(
+        settings.tokens, settings.buckets, _shelf(settings, file), ephemeral=settings.engine is None
+    )
     registry.read()
     return registry
 

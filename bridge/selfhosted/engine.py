@@ -6,6 +6,7 @@ number of processes (`bridge.selfhosted.nats`).
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Protocol
 
 from bridge.errors import BridgeError, Fault
@@ -24,6 +25,22 @@ class EngineUnavailable(BridgeError):
 
     fault = Fault.SYSTEM
     retry = True
+
+
+class EngineMissing(BridgeError):
+    """What the engine needs is not installed."""
+
+    fault = Fault.CONFIGURATION
+
+
+def check_nats() -> None:
+    """See that the engine on NATS can be imported.
+
+    Raises:
+        EngineMissing: it can't.
+    """
+    if find_spec("nats") is None:
+        raise EngineMissing("an engine on NATS needs nats-py: pip install 'relay-bridge[nats]'")
 
 
 class Log(Protocol):
@@ -79,8 +96,8 @@ class Subscription:
     """The buckets that it gets the webhooks of."""
     wake: Callable[[], None]
     """Called when there is something to take."""
-    cut: Callable[[], None]
-    """Called once when it gets nothing any more and is to be closed, as it took too little."""
+    cut: Callable[[str], None]
+    """Called when it gets nothing any more and is to be closed, with the reason."""
     explicit: bool = False
     """Whether it acknowledges."""
     resume: str = ""

@@ -27,6 +27,7 @@ from bridge.selfhosted.shelf import DocumentShelf
 
 logger = logging.getLogger(__name__)
 
+NOT_EPHEMERAL: Final = "ephemeral: NATS keeps every webhook on its disks"
 MOST_BUCKETS: Final = 10_000
 MOST_TOKENS: Final = 10_000
 _READ_ONLY: Final = ("id", "bucket_id", "created_at", "updated_at")
@@ -53,9 +54,18 @@ class Registry:
         tokens: of the relay's file.
         buckets: likewise.
         shelf: where the made ones are kept.
+        ephemeral: whether webhooks can be kept in memory only, if a bucket says so.
     """
 
-    def __init__(self, tokens: Collection[Token], buckets: Collection[Bucket], shelf: DocumentShelf) -> None:
+    def __init__(
+        self,
+        tokens: Collection[Token],
+        buckets: Collection[Bucket],
+        shelf: DocumentShelf,
+        *,
+        ephemeral: bool = True,
+    ) -> None:
+        self._ephemeral = ephemeral
         self._shelf = shelf
         self._declared = tuple(tokens), tuple(buckets)
         self._shadowed: tuple[str, ...] = ()
@@ -194,6 +204,8 @@ class Registry:
 
     def _keep_bucket(self, document: Document) -> Bucket:
         bucket = replace(bucket_from(document), updated=int(time.time()))
+        if bucket.ephemeral and not self._ephemeral:
+            raise ResourceProblem(NOT_EPHEMERAL, 400)
         if conflict := self.catalog.conflict(bucket):
             raise ResourceProblem(conflict)
         self._shelf.put("bucket", bucket.id, bucket_document(bucket, secrets=True))

@@ -241,6 +241,23 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class NatsSettings:
+    """Where NATS is, and how to get in."""
+
+    servers: tuple[str, ...]
+    """URLs, without credentials."""
+    user: str = ""
+    password: Secret = field(default=Secret(""), compare=False)
+    ca: Path | None = None
+    """Certificates that the servers' ones are checked against; None: no TLS, unless a URL says `tls`."""
+    certificate: Path | None = None
+    """The relay's own, where the servers ask for one."""
+    key: Path | None = None
+    replicas: int = 1
+    """Servers that hold each stream: 1, 3 or 5."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole self-hosted relay."""
 
@@ -254,9 +271,11 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     """Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     state: Path | None = None
-    """Folder of the log and of what the interface made; None: all that is kept in memory only."""
+    """Folder of the log and of what the interface made; None: all that is kept in memory only, or in NATS."""
     state_key: Secret | None = None
     """What that is encrypted with, 32 bytes in base64; None: it isn't."""
+    engine: NatsSettings | None = None
+    """What holds all that instead, for any number of processes; None: this process does."""
     manage: tuple[str, int] | None = None
     """Host and port of the management page; None: there is none."""
     public_url: str = ""

@@ -16,7 +16,7 @@ from bridge.selfhosted.api.logs import Logs
 from bridge.selfhosted.api.tokens import Tokens
 from bridge.selfhosted.catalog import PREFIX
 from bridge.selfhosted.counters import Counters
-from bridge.selfhosted.engine import Engine
+from bridge.selfhosted.engine import Engine, check_nats
 from bridge.selfhosted.gate import Gate
 from bridge.selfhosted.hub import Hub
 from bridge.selfhosted.idle import IdleConnections
@@ -51,8 +51,10 @@ class SelfHostedRelay:
     def __init__(self, settings: Settings, *, host: str | None = None, port: int | None = None) -> None:
         self.counters = Counters()
         self._certificate = Certificate(settings.tls) if settings.tls else None
-        self._engine: Engine = LocalEngine(settings, self.counters)
-        self.registry = Registry(settings.tokens, settings.buckets, self._engine.shelf)
+        self._engine = _engine(settings, self.counters)
+        self.registry = Registry(
+            settings.tokens, settings.buckets, self._engine.shelf, ephemeral=settings.engine is None
+        )
         self._settings = settings
         self._host = settings.host if host is None else host
         self._asked_port = settings.port if port is None else port
@@ -248,6 +250,15 @@ class SelfHostedRelay:
                 "%d inputs have URLs that can be guessed from their names: give each an id",
                 len(guessable),
             )
+
+
+def _engine(settings: Settings, counters: Counters) -> Engine:
+    if settings.engine is None:
+        return LocalEngine(settings, counters)
+    check_nats()
+    from bridge.selfhosted.nats.engine import NatsEngine  # noqa: PLC0415  # few relays need nats-py
+
+    return NatsEngine(settings.engine, settings.limits, counters)
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

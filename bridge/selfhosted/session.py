@@ -140,7 +140,10 @@ class Session:
             async with asyncio.timeout(self._limits.handshake):
                 token = await self._authenticate()
                 wanted = await self._subscription()
-                buckets = await self._confirm_subscription(token, wanted)
+                # Whoever is told to be subscribed misses nothing from then on.
+                self.subscriber = await self._subscribe(token, self.buckets(token, wanted), wanted)
+                self.wanted, self.subscribed_at = wanted, time.time()
+                await self._confirm_subscription(token, wanted)
         except TimeoutError:
             raise Ending(WSCloseCode.POLICY_VIOLATION, "too slow to subscribe") from None
         except TooManyAttempts as error:
@@ -152,8 +155,6 @@ class Session:
         except FrameError as error:
             self._counters.malformed += 1
             raise Ending(WSCloseCode.POLICY_VIOLATION, f"malformed: {error.code}") from None
-        self.subscriber = await self._subscribe(token, buckets, wanted)
-        self.wanted, self.subscribed_at = wanted, time.time()
         self.reconcile()  # it may have taken a moment
         self._wake.set()
         logger.info("%s subscribed with the key %a", self._request.remote, token.key)
@@ -168,7 +169,7 @@ class Session:
             token,
             [one.id for one in buckets],
             wake=self._wake.set,
-            cut=lambda: self.end(WSCloseCode.TRY_AGAIN_LATER, "too slow"),
+            cut=lambda why: self.end(WSCloseCode.TRY_AGAIN_LATER, why),
             explicit=wanted.explicit,
             resume=wanted.resume,
             exact=wanted.exact,
@@ -210,7 +211,7 @@ class Session:
             if isinstance(event, SubscribeRequested):
                 return event
 
-    async def _confirm_subscription(self, token: Token, wanted: SubscribeRequested) -> list[Bucket]:
+    async def _confirm_subscription(self, token: Token, wanted: SubscribeRequested) -> None:
         asked = wanted.buckets
         buckets = self.buckets(token, wanted)
         if asked is None:
@@ -221,7 +222,6 @@ class Session:
             names = dict.fromkeys(word for word in asked if word in known)
             self._tell_unknown([word for word in asked if word not in known])
         await self._socket.send_str(self._protocol.subscribed(list(names), wanted))
-        return buckets
 
     def buckets(self, token: Token, wanted: SubscribeRequested) -> list[Bucket]:
         """The buckets that a subscription is for, as things are now."""

@@ -16,12 +16,15 @@ import yaml
 
 from bridge.secret import Secret
 from bridge.selfhosted.declared import BucketReader
+from bridge.selfhosted.engines import EngineReader
 from bridge.selfhosted.nodes import MAX_FILE, Nodes, Problem, SettingsError, is_nothing
+from bridge.selfhosted.registry import NOT_EPHEMERAL
 from bridge.selfhosted.resources import KIB, MIB, Limits, Network, Settings, TlsFiles, Token
 from bridge.selfhosted.values import BadValue, check_name, check_url
 from bridge.selfhosted.vault import VaultError, parse_key
 
 MAX_SECRET: Final = 64 * KIB
+
 
 _REFERENCE: Final = re.compile(
     r"\$\{(?:file:(?P<file>/[^}\0]+)|credential:(?P<credential>(?!\.{1,2}\})[A-Za-z0-9._-]+)"
@@ -95,17 +98,26 @@ class _Builder:
     def settings(self, root: yaml.Node) -> Settings:
         readers = self._readers()
         found = self._nodes.fields(root, ("listen", *readers))
-        if "state" not in found:
+        self._check_place(root, found)
+        given = {name: readers[name](node) for name, node in found.items() if name in readers}
+        if "listen" in found:
+            given["host"], given["port"] = self._listen("listen", found["listen"])
+        if "engine" in found and any(one.ephemeral for one in given.get("buckets", ())):
+            self._nodes.refuse(found["buckets"], NOT_EPHEMERAL)
+        return Settings(**({"tokens": (), "buckets": ()} | given))
+
+    def _check_place(self, root: yaml.Node, found: Mapping[str, yaml.Node]) -> None:
+        """What is made has to be kept somewhere, in one place."""
+        if "engine" in found:
+            for name in found.keys() & {"state", "state_key"}:
+                self._nodes.refuse(found[name], f"{name}: with an engine, nothing is kept in a folder")
+        elif "state" not in found:
             # Nobody could make others, or nobody would remember them.
             for name in ("tokens", "buckets"):
                 if name not in found or is_nothing(found[name]):
                     self._nodes.refuse(
-                        found.get(name, root), f"{name}: at least one is needed without a state"
+                        found.get(name, root), f"{name}: at least one is needed without a state or an engine"
                     )
-        given = {name: readers[name](node) for name, node in found.items() if name in readers}
-        if "listen" in found:
-            given["host"], given["port"] = self._listen("listen", found["listen"])
-        return Settings(**({"tokens": (), "buckets": ()} | given))
 
     def _readers(self) -> dict[str, Callable[[yaml.Node], Any]]:
         """What reads each key that is a setting by the same name."""
@@ -116,6 +128,7 @@ class _Builder:
             "manage": partial(self._listen, "manage"),
             "state": partial(self._path, "state"),
             "state_key": self._state_key,
+            "engine": EngineReader(self._nodes, self._secret).nats,
             "tokens": self._tokens,
             "buckets": BucketReader(self._nodes, self._secret).buckets,
             "limits": self._limits,

@@ -41,6 +41,9 @@ class DocumentShelf(Protocol):
     def remove(self, kind: str, name: str) -> None:
         """Forget a document."""
 
+    def changes(self) -> list[dict[str, Any]]:
+        """Who changed what, the oldest first."""
+
 
 class Shelf:
     """A `DocumentShelf` in a folder.

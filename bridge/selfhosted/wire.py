@@ -9,7 +9,11 @@ import struct
 
 def text_frame(text: str) -> bytes:
     """One unfragmented text message."""
-    payload = text.encode("utf-8", "replace")
+    return message_frame(text.encode("utf-8", "replace"))
+
+
+def message_frame(payload: bytes) -> bytes:
+    """One unfragmented text message, from its text as UTF-8."""
     size = len(payload)
     if size < 126:
         header = struct.pack("!BB", 0x81, size)

@@ -1,0 +1,1 @@
+"""The engine of any number of relay processes: NATS JetStream holds webhooks, positions and resources."""
