@@ -1,10 +1,11 @@
 """Subscribers of a self-hosted relay that come and go, and a sender that tries again until it hears 200."""
 
 import asyncio
+import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -21,20 +22,31 @@ class Guest:
     """One subscriber with a token of its own. What counts is what it has processed.
 
     Args:
-        url: of the relay's socket.
+        urls: of the relay's sockets; each visit is to any of them.
         key: its token's key; the secret is the same.
         buckets: those that it subscribes to.
         acknowledges: whether it says what it has processed; else it has processed what it received.
         chance: when it leaves, how, and for how long.
+        group: whose webhooks it shares; "" where it wants all.
     """
 
-    def __init__(self, url: str, key: str, buckets: list[str], *, acknowledges: bool, chance: Random) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        key: str,
+        buckets: list[str],
+        *,
+        acknowledges: bool,
+        chance: Random,
+        group: str = "",
+    ) -> None:
         self.key = key
         self.buckets = buckets
         self.acknowledges = acknowledges
         self.visits = 0
         self.processed: list[dict[str, Any]] = []
-        self._url = url
+        self._urls = urls
+        self._group = group
         self._chance = chance
         self._ended: set[str] = set()
         # Whoever says nothing is known to have received what came before a ping, which comes every second.
@@ -61,7 +73,7 @@ class Guest:
             await asyncio.sleep(self._chance.uniform(0, 2 * _PAUSE))
 
     async def _visit(self) -> None:
-        async with connect(self._url, close_timeout=0.2, compression=None) as socket:
+        async with connect(self._chance.choice(self._urls), close_timeout=0.2, compression=None) as socket:
             await self._subscribe(socket)
             self.visits += 1
             leaves_at = time.monotonic() + self._chance.uniform(*self._visits_last)
@@ -76,6 +88,8 @@ class Guest:
         wishes: dict[str, Any] = {}
         if self.acknowledges:
             wishes = {"ack": "explicit", "resume": self.processed[-1]["meta"]["id"] if self.processed else ""}
+        if self._group:
+            wishes["group"] = self._group
         await socket.send(json.dumps({"action": "auth", "key": self.key, "secret": self.key}))
         assert json.loads(await socket.recv())["status"] == "authenticated"
         await socket.send(json.dumps({"action": "subscribe", "buckets": self.buckets, **wishes}))
@@ -102,17 +116,17 @@ class Sender:
     """Sends bodies to inputs; what has no 200 is sent again, so it may come twice.
 
     Args:
-        url: of the relay.
+        urls: of the relay's processes; each attempt is at the next one.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, *urls: str) -> None:
         self.failures = 0
         self.sent = 0
-        self._url = url
+        self._urls = itertools.cycle(urls)
 
     async def send_all(self, addressed: list[tuple[str, str]], at_once: int = 8) -> None:
         """Send each body to the path of its input."""
-        async with aiohttp.ClientSession(self._url) as http, asyncio.TaskGroup() as group:
+        async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
             rest = iter(addressed)
             for _ in range(at_once):
                 group.create_task(self._work(http, rest))
@@ -125,7 +139,7 @@ class Sender:
 
     async def _sent(self, http: aiohttp.ClientSession, path: str, body: str) -> bool:
         try:
-            async with http.post(path, data=body) as answer:
+            async with http.post(next(self._urls) + path, data=body) as answer:
                 if answer.status == 200:
                     return True
         except aiohttp.ClientError:

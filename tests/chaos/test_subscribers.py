@@ -2,20 +2,18 @@
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
-import aiohttp
 import pytest
 
 from tests.chaos.budget import budgeted, time_limit
 from tests.chaos.subscribers import END, Guest, Sender
-from tests.support.mosquitto import free_port
-from tests.support.waiting import eventually, eventually_async
+from tests.support.relay_process import RelayProcess
+from tests.support.waiting import eventually
 
 WEBHOOKS = budgeted(400)
 BUCKETS = ("even", "odd")
@@ -29,45 +27,11 @@ GUESTS = {
 """Buckets, and whether it acknowledges. Each has a token of its own, named as it is."""
 
 
-class RelayProcess:
-    """A relay with a state folder, as it is run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._file = folder / "relay.yaml"
-        tokens = json.dumps({name: name for name in GUESTS})
-        buckets = json.dumps({name: {"inputs": {"in": {"id": f"in-{name}"}}} for name in BUCKETS})
-        self._file.write_text(
-            f"listen: 127.0.0.1:{self.port}\nstate: {folder / 'state'}\n"
-            f"tokens: {tokens}\nbuckets: {buckets}\n"
-        )
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        command = (sys.executable, "-m", "bridge", "relay", "-c", str(self._file))
-        self._process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
-        await eventually_async(self._answers, 20)
-
-    async def kill(self) -> None:
-        """As a power cut does, as far as a process is concerned."""
-        assert self._process is not None
-        self._process.kill()
-        await self._process.wait()
-
-    async def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.returncode is None
-        try:
-            async with aiohttp.ClientSession() as http, http.get(f"{self.url}/healthz") as answer:
-                return answer.status == 200
-        except aiohttp.ClientError:
-            return False
-
-
 @asynccontextmanager
 async def relay_in(folder: Path) -> AsyncIterator[RelayProcess]:
-    relay = RelayProcess(folder)
+    tokens = json.dumps({name: name for name in GUESTS})
+    buckets = json.dumps({name: {"inputs": {"in": {"id": f"in-{name}"}}} for name in BUCKETS})
+    relay = RelayProcess(folder, f"state: {folder / 'state'}\ntokens: {tokens}\nbuckets: {buckets}\n")
     await relay.start()
     try:
         yield relay
@@ -82,7 +46,7 @@ async def test_each_gets_everything_and_what_it_acknowledged_once(tmp_path: Path
     async with relay_in(tmp_path) as relay:
         socket = relay.url.replace("http", "ws") + "/v1/socket"
         guests = [
-            Guest(socket, name, buckets, acknowledges=acknowledges, chance=Random(number))
+            Guest([socket], name, buckets, acknowledges=acknowledges, chance=Random(number))
             for number, (name, (buckets, acknowledges)) in enumerate(GUESTS.items())
         ]
         sender = Sender(relay.url)

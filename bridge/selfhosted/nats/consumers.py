@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 MOST_BUCKETS: Final = 1000
 """Of one connection: each is a consumer."""
 BATCH: Final = 64
-LOOK_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 2.0
 _AT_ONCE: Final = 16
 """Consumers that are made at the same time for one connection."""
 
@@ -196,13 +196,16 @@ class Consumers:
 
     async def _consumers(self, wanted: Subscription) -> Iterable[str]:
         turns = asyncio.Semaphore(_AT_ONCE)
-        at_least = await self._stream.position(wanted.resume) if wanted.resume else 0
+        # What came of other buckets before it may still be on its way: consumers are independent.
+        at_least, resumed = await self._stream.position(wanted.resume)
 
         async def one(bucket_id: str) -> str:
             async with turns:
                 if wanted.group:
                     return await self._places.join_group(wanted.group, bucket_id)
-                return await self._places.join(wanted.token.key, bucket_id, at_least)
+                return await self._places.join(
+                    wanted.token.key, bucket_id, at_least if bucket_id == resumed else 0
+                )
 
         return await asyncio.gather(*map(one, wanted.bucket_ids))
 

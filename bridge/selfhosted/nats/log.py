@@ -66,7 +66,7 @@ class StreamLog:
 
     async def find(self, log_id: str) -> Frame | None:
         """As `Log`."""
-        position = await self._stream.position(log_id)
+        position, _ = await self._stream.position(log_id)
         frame = await self._stream.at(position) if position else None
         return frame and (await self._with_outcomes([frame]))[0]
 

@@ -35,7 +35,7 @@ ATTEMPTS: Final = 50
 """To get between the others that connect with the same token to the same bucket at the same time."""
 PRESENCE_SECONDS: Final = 1.0
 """Without an answer for so long, a connection is taken to be there."""
-GROUP_SECONDS: Final = 30.0
+GROUP_SECONDS: Final = 10.0
 """After which another member gets what one neither confirmed nor said that it works on."""
 _NEVER: Final = 30 * 24 * 3600.0
 """Nothing is sent twice to one connection: what it didn't confirm, the next one gets."""

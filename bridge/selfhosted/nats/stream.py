@@ -98,19 +98,19 @@ class Stream:
         if not self._client.is_connected:
             raise EngineUnavailable("NATS is away")
 
-    async def position(self, log_id: str) -> int:
-        """The position of a frame; 0 where it isn't there."""
+    async def position(self, log_id: str) -> tuple[int, str]:
+        """The position of a frame, and the ID of its bucket; 0 and "" where it isn't there."""
         made_at = time_of(log_id)
         if made_at is None:
-            return 0
+            return 0, ""
         for since in (made_at - 0.05, made_at - SKEW):  # clocks agree, mostly
             async with aclosing(self.scan(names.ALL, since=since, headers_only=True)) as near:
                 async for message in near:
                     if (message.headers or {}).get(names.ID_HEADER) == log_id:
-                        return message.metadata.sequence.stream
+                        return message.metadata.sequence.stream, names.bucket_of(message.subject)
                     if message.metadata.timestamp.timestamp() > made_at + PUBLISH_SECONDS + SKEW:
                         break
-        return 0
+        return 0, ""
 
     async def at(self, position: int) -> Frame | None:
         """The frame at a position."""
