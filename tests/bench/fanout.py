@@ -6,21 +6,25 @@ subscriber's hands. Senders and subscribers run in this process, the relay in on
 
 import asyncio
 import json
+import os
 import re
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
 import click
 import orjson
 
+from tests.support.nats import NatsServer
 from tests.support.waiting import eventually
 
 FANOUT = 10
+IDLE = 30.0
+"""Seconds without webhooks: every connection is asked for a sign of life meanwhile."""
 SECRET = "s3cr3t"
 
 
@@ -33,14 +37,13 @@ class Figures:
 
 
 @asynccontextmanager
-async def relay_process(folder: Path, buckets: int, *, disk: bool) -> AsyncIterator[tuple[int, str]]:
-    """A relay's process ID and URL."""
+async def relay_process(folder: Path, buckets: int, place: str) -> AsyncIterator[tuple[int, str]]:
+    """A relay's process ID and URL; `place` says in its settings where it keeps what comes."""
     file = folder / "relay.yaml"
-    state = f"state: {folder}/state\n" if disk else ""
     names = "".join(
         f"  b{number}: {{id: b{number}, inputs: {{i: {{id: i{number}}}}}}}\n" for number in range(buckets)
     )
-    file.write_text(f"{state}tokens: {{pi: {SECRET}}}\nlimits: {{connections: 100000}}\nbuckets:\n{names}")
+    file.write_text(f"{place}tokens: {{pi: {SECRET}}}\nlimits: {{connections: 100000}}\nbuckets:\n{names}")
     command = [sys.executable, "-m", "bridge", "relay", "-c", str(file), "--listen", "127.0.0.1:0"]
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
@@ -60,6 +63,21 @@ def memory(pid: int) -> int:
     """Bytes of a process that are its own and in memory."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(int(size) for size in re.findall(r"^Private_\w+:\s+(\d+) kB", text, re.MULTILINE)) * 1024
+
+
+def cpu(pid: int) -> float:
+    """Seconds of a core that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def busy(what: str, processes: dict[str, int], seconds: float) -> Iterator[None]:
+    """Print how much of a core processes use meanwhile."""
+    before = {name: cpu(pid) for name, pid in processes.items()}
+    yield
+    for name, pid in processes.items():
+        click.echo(f"{name}, {what}: {(cpu(pid) - before[name]) / seconds * 100:.1f} % of a core")
 
 
 async def subscribe(http: aiohttp.ClientSession, url: str, bucket: int) -> aiohttp.ClientWebSocketResponse:
@@ -102,24 +120,34 @@ async def send(http: aiohttp.ClientSession, url: str, *, rate: int, seconds: flo
     return count
 
 
-async def measure(subscribers: int, rate: int, seconds: float, *, disk: bool) -> None:
+async def measure(subscribers: int, rate: int, seconds: float, keep: str) -> None:
     """Take the figures and print them."""
     buckets, figures = subscribers // FANOUT, Figures()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        pid, url = await stack.enter_async_context(relay_process(folder, buckets, disk=disk))
+        place = f"state: {folder}/state\n" if keep == "disk" else ""
+        nats = await stack.enter_async_context(NatsServer(folder)) if keep == "nats" else None
+        if nats is not None:
+            place = f"engine: {{nats: '{nats.url}'}}\n"
+        pid, url = await stack.enter_async_context(relay_process(folder, buckets, place))
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         await send(http, url, rate=100, seconds=0.5, buckets=buckets)
-        before = memory(pid)
-        sockets = []
+        before, nats_before = memory(pid), memory(nats.pid) if nats else 0
+        sockets, began = [], time.monotonic()
         for start in range(0, subscribers, 50):  # a relay lets in 100 strangers at a time
             numbers = range(start, min(start + 50, subscribers))
             sockets += await asyncio.gather(*(subscribe(http, url, one % buckets) for one in numbers))
+        click.echo(f"{subscribers / (time.monotonic() - began):.0f} connections a second")
         readers = [asyncio.create_task(read(one, figures)) for one in sockets]
-        await asyncio.sleep(2.0)
+        processes = {"relay": pid, **({"NATS": nats.pid} if nats else {})}
+        with busy("idle", processes, IDLE):
+            await asyncio.sleep(IDLE)
         each = (memory(pid) - before) / subscribers
+        if nats is not None:
+            click.echo(f"NATS: {(memory(nats.pid) - nats_before) / subscribers / 1024:.1f} KiB a connection")
         figures.waits.clear()  # what was sent before they came
-        expected = FANOUT * await send(http, url, rate=rate, seconds=seconds, buckets=buckets)
+        with busy("busy", processes, seconds):
+            expected = FANOUT * await send(http, url, rate=rate, seconds=seconds, buckets=buckets)
         with suppress(AssertionError):  # what is lost is told
             await eventually(lambda: len(figures.waits) >= expected, 30, every=0.1)
         tell(figures, expected, each)
@@ -140,10 +168,16 @@ def tell(figures: Figures, expected: int, each: float) -> None:
 @click.option("--subscribers", type=click.IntRange(FANOUT), default=1000, show_default=True)
 @click.option("--rate", type=click.IntRange(1), default=200, show_default=True, help="Webhooks per second.")
 @click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
-@click.option("--disk/--memory", default=True, show_default=True, help="Whether the relay keeps a log.")
-def main(subscribers: int, rate: int, seconds: float, *, disk: bool) -> None:
+@click.option(
+    "--keep",
+    type=click.Choice(["memory", "disk", "nats"]),
+    default="disk",
+    show_default=True,
+    help="Where the relay keeps webhooks.",
+)
+def main(subscribers: int, rate: int, seconds: float, keep: str) -> None:
     """Fan webhooks out to subscribers, ten to each webhook."""
-    asyncio.run(measure(subscribers, rate, seconds, disk=disk))
+    asyncio.run(measure(subscribers, rate, seconds, keep))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class Guest:
         acknowledges: whether it says what it has processed; else it has processed what it received.
         chance: when it leaves, how, and for how long.
         group: whose webhooks it shares; "" where it wants all.
+        lasts: seconds of a visit, at least and at most.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Guest:
         acknowledges: bool,
         chance: Random,
         group: str = "",
+        lasts: tuple[float, float] | None = None,
     ) -> None:
         self.key = key
         self.buckets = buckets
@@ -50,7 +52,7 @@ class Guest:
         self._chance = chance
         self._ended: set[str] = set()
         # Whoever says nothing is known to have received what came before a ping, which comes every second.
-        self._visits_last = (0.02, 0.12) if acknowledges else (1.5, 3.0)
+        self._visits_last = lasts or ((0.02, 0.12) if acknowledges else (1.5, 3.0))
 
     @property
     def numbers(self) -> Counter[str]:

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 MOST_BUCKETS: Final = 1000
 """Of one connection: each is a consumer."""
 BATCH: Final = 64
+WINDOW: Final = 2000
+"""Webhooks that a connection may owe before it gets more. Who doesn't acknowledge confirms every second."""
 LOOK_SECONDS: Final = 2.0
 _AT_ONCE: Final = 16
 """Consumers that are made at the same time for one connection."""
@@ -98,7 +100,7 @@ class Feed:
         self.end(why)
 
     def _has_room(self, size: int) -> bool:
-        most = self._limits.group_window if self.is_shared else self._limits.unacknowledged
+        most = self._limits.group_window if self.is_shared else WINDOW
         return len(self._owed) < most and self.subscriber.has_room(size)
 
     def _take(self, pull: Pull, message: Msg) -> None:

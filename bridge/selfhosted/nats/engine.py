@@ -23,8 +23,9 @@ from bridge.selfhosted.nats.answers import SharedAnswers
 from bridge.selfhosted.nats.connection import NatsMisconfigured, Watchers, connect
 from bridge.selfhosted.nats.consumers import Consumers
 from bridge.selfhosted.nats.log import StreamLog
+from bridge.selfhosted.nats.making import key_value
 from bridge.selfhosted.nats.outputs import ABANDONED, Outputs
-from bridge.selfhosted.nats.places import Places, key_value
+from bridge.selfhosted.nats.places import Places
 from bridge.selfhosted.nats.publisher import StreamPublisher
 from bridge.selfhosted.nats.pull import Inbox, Sender
 from bridge.selfhosted.nats.reached import Reached

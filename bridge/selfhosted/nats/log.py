@@ -14,9 +14,10 @@ from nats.js.errors import NotFoundError
 from bridge.selfhosted.history import Found, Frame, Outcome, Query
 from bridge.selfhosted.nats import names
 from bridge.selfhosted.nats.connection import translated
+from bridge.selfhosted.nats.making import made
 from bridge.selfhosted.nats.pull import Sender
 from bridge.selfhosted.nats.reached import Reached
-from bridge.selfhosted.nats.stream import SKEW, Stream, frame_of, made
+from bridge.selfhosted.nats.stream import SKEW, Stream, frame_of
 from bridge.selfhosted.resources import MIB, Limits
 
 OUTCOMES_BYTES: Final = 64 * MIB

@@ -7,10 +7,9 @@ import orjson
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from nats.js.errors import NotFoundError
 
 from bridge.selfhosted.nats import names
-from bridge.selfhosted.nats.connection import translated
+from bridge.selfhosted.nats.making import consumer
 from bridge.selfhosted.nats.pull import ACK, NAK, WORKING, Inbox, Pull
 from bridge.selfhosted.nats.stream import frame_of
 from bridge.selfhosted.outbound import Outbound
@@ -53,11 +52,7 @@ class Outputs:
             max_ack_pending=limits.calls_frames,
             num_replicas=replicas,
         )
-        with translated():
-            try:
-                await js.consumer_info(names.WEBHOOKS, CONSUMER)
-            except NotFoundError:
-                await js.add_consumer(names.WEBHOOKS, config)
+        await consumer(js, config)
         self._pull = Pull(
             self._inbox,
             CONSUMER,

@@ -19,13 +19,14 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, KeyValueConfig
-from nats.js.errors import BadRequestError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
+from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
 from nats.js.kv import KeyValue
 
 from bridge.selfhosted.engine import EngineUnavailable
 from bridge.selfhosted.nats import names
 from bridge.selfhosted.nats.connection import translated
+from bridge.selfhosted.nats.making import consumer, key_value
 from bridge.selfhosted.nats.stream import starting
 from bridge.selfhosted.resources import Limits
 
@@ -105,15 +106,8 @@ class Places:
     async def join_group(self, group: str, bucket_id: str) -> str:
         """The name of the consumer that the members of a group share."""
         name = f"group-{names.digest(group)}-{bucket_id}"
-        with translated():
-            try:
-                await self._js.consumer_info(names.WEBHOOKS, name)
-            except NotFoundError:
-                config = self._config(name, bucket_id, AckPolicy.EXPLICIT, GROUP_SECONDS, self._recent())
-                try:
-                    await self._js.add_consumer(names.WEBHOOKS, config)
-                except BadRequestError:  # another process made it, a moment later by its clock
-                    await self._js.consumer_info(names.WEBHOOKS, name)
+        config = self._config(name, bucket_id, AckPolicy.EXPLICIT, GROUP_SECONDS, self._recent())
+        await consumer(self._js, config)
         return name
 
     async def _try_to_join(self, entry: str, bucket_id: str, at_least: int) -> str | None:
@@ -200,16 +194,3 @@ class Places:
     async def _write(self, entry: str, places: list[Place], revision: int) -> None:
         said = [(one.consumer, one.process, one.start) for one in places]
         await self._kv.update(entry, orjson.dumps(said), revision)
-
-
-async def key_value(js: JetStreamContext, name: str, replicas: int) -> KeyValue:
-    """A bucket of keys, made where it isn't there.
-
-    Raises:
-        EngineUnavailable: NATS doesn't do that.
-    """
-    with translated():
-        try:
-            return await js.key_value(name)
-        except NotFoundError:
-            return await js.create_key_value(KeyValueConfig(bucket=name, history=1, replicas=replicas))

@@ -20,8 +20,8 @@ from bridge.selfhosted.audit import MOST, Change, change_of
 from bridge.selfhosted.engine import EngineUnavailable
 from bridge.selfhosted.nats import names
 from bridge.selfhosted.nats.connection import Watchers, connect, translated
-from bridge.selfhosted.nats.places import key_value
-from bridge.selfhosted.nats.stream import made, scan
+from bridge.selfhosted.nats.making import key_value, made
+from bridge.selfhosted.nats.stream import scan
 from bridge.selfhosted.resources import NatsSettings
 from bridge.selfhosted.shelf import Documents, ShelfError
 

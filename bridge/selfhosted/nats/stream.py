@@ -21,6 +21,7 @@ from bridge.selfhosted.engine import EngineUnavailable
 from bridge.selfhosted.history import Frame, Origin
 from bridge.selfhosted.nats import names
 from bridge.selfhosted.nats.connection import translated
+from bridge.selfhosted.nats.making import made
 from bridge.selfhosted.resources import Limits
 from bridge.selfhosted.webhooks import is_exact, plain_text, time_of
 from bridge.selfhosted.wire import message_frame, payload_of, text_frame
@@ -35,7 +36,7 @@ SKEW: Final = 5.0
 _INFO: Final = f"$JS.API.STREAM.INFO.{names.WEBHOOKS}"
 _PAGE: Final = 10
 """Messages that are asked for at once; each may be large."""
-_HEADERS_PAGE: Final = 500
+_HEADERS_PAGE: Final = 50
 
 
 class Stream:
@@ -176,19 +177,6 @@ async def scan(
         with suppress(Error, TimeoutError):
             await pages.unsubscribe()
             await js.delete_consumer(stream, info.name)
-
-
-async def made(js: JetStreamContext, config: StreamConfig) -> None:
-    """Create a stream; one that is there already stays as it is.
-
-    Raises:
-        EngineUnavailable: NATS doesn't do that.
-    """
-    with translated():
-        try:
-            await js.stream_info(config.name or "")
-        except NotFoundError:
-            await js.add_stream(config)
 
 
 def starting(*, position: int = 0, since: float = 0.0) -> dict[str, Any]:
