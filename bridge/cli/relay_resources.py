@@ -18,7 +18,7 @@ import orjson
 from bridge.errors import ConfigError
 from bridge.selfhosted.audit import AUTHOR, Author
 from bridge.selfhosted.documents import Document, bucket_document, token_document
-from bridge.selfhosted.engine import check_nats
+from bridge.selfhosted.engines import check_nats
 from bridge.selfhosted.registry import Registry
 from bridge.selfhosted.resources import Settings
 from bridge.selfhosted.settings import read_settings
@@ -57,7 +57,7 @@ def _shelf(settings: Settings, file: Path) -> DocumentShelf:
     AUTHOR.set(Author(f"{user} (command line)"))
     if settings.engine is not None:
         check_nats()
-        from bridge.selfhosted.nats.resources import shelf_in_nats  # noqa: PLC0415  # few relays need nats-py
+        from bridge.selfhosted.nats.resources import shelf_in_nats  # few relays need nats-py
 
         return click.get_current_context().with_resource(shelf_in_nats(settings.engine))
     if settings.state is None:

@@ -6,7 +6,6 @@ number of processes (`bridge.selfhosted.nats`).
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Protocol
 
 from bridge.errors import BridgeError, Fault
@@ -25,22 +24,6 @@ class EngineUnavailable(BridgeError):
 
     fault = Fault.SYSTEM
     retry = True
-
-
-class EngineMissing(BridgeError):
-    """What the engine needs is not installed."""
-
-    fault = Fault.CONFIGURATION
-
-
-def check_nats() -> None:
-    """See that the engine on NATS can be imported.
-
-    Raises:
-        EngineMissing: it can't.
-    """
-    if find_spec("nats") is None:
-        raise EngineMissing("an engine on NATS needs nats-py: pip install 'relay-bridge[nats]'")
 
 
 class Log(Protocol):

@@ -1,12 +1,14 @@
 """The `engine` of the relay's settings file: YAML nodes to values, every problem noted at its place."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import yaml
 
+from bridge.errors import BridgeError, Fault
 from bridge.secret import Secret
 from bridge.selfhosted.nodes import Nodes
 from bridge.selfhosted.resources import NatsSettings
@@ -14,6 +16,22 @@ from bridge.selfhosted.resources import NatsSettings
 _FILES: Final = ("ca", "certificate", "key")
 _KEYS: Final = ("nats", "user", "password", *_FILES, "replicas")
 _REPLICAS: Final = (1, 3, 5)
+
+
+class EngineMissing(BridgeError):
+    """What the engine needs is not installed."""
+
+    fault = Fault.CONFIGURATION
+
+
+def check_nats() -> None:
+    """See that the engine on NATS can be imported.
+
+    Raises:
+        EngineMissing: it can't.
+    """
+    if find_spec("nats") is None:
+        raise EngineMissing("an engine on NATS needs nats-py: pip install 'relay-bridge[nats]'")
 
 
 class EngineReader:

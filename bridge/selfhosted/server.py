@@ -16,7 +16,8 @@ from bridge.selfhosted.api.logs import Logs
 from bridge.selfhosted.api.tokens import Tokens
 from bridge.selfhosted.catalog import PREFIX
 from bridge.selfhosted.counters import Counters
-from bridge.selfhosted.engine import Engine, check_nats
+from bridge.selfhosted.engine import Engine
+from bridge.selfhosted.engines import check_nats
 from bridge.selfhosted.gate import Gate
 from bridge.selfhosted.hub import Hub
 from bridge.selfhosted.idle import IdleConnections
