@@ -168,7 +168,7 @@ async def test_after_a_restart_the_rest_goes_at_the_rate(tmp_path: Path) -> None
     async with rig(tmp_path, routes) as made:
         made.take(12)
         await eventually(lambda: len(made.sent()) >= 4)
-        before = made.sent()
+    before = made.sent()
     async with rig(tmp_path, routes) as again:
         await again.settled()
         assert before + again.sent() == numbers(12)

@@ -56,6 +56,7 @@ class FaultProxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.cut()  # those whose task was cancelled before it began
 
     async def admit(self) -> None:
         """Listen, on the same port each time."""
@@ -91,6 +92,7 @@ class FaultProxy:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.links += 1
+        self._writers.add(writer)
         self._spawn(self._serve(reader, writer))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -104,8 +106,9 @@ class FaultProxy:
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             reset(writer.transport)
+            self._writers.discard(writer)
             return
-        self._writers |= {writer, back}
+        self._writers.add(back)
         try:
             answers = self._spawn(self._pump(there, writer, answers=True))
             await self._pump(reader, back, answers=False)
