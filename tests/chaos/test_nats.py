@@ -19,7 +19,7 @@ from tests.support.relay_process import RelayProcess
 from tests.support.waiting import eventually
 
 WEBHOOKS = budgeted(1000)
-SHARE = 400
+SHARE = 500
 """Webhooks from one kill to the next, at most."""
 PROCESSES = 3
 KILL_EVERY = 2.0
@@ -34,6 +34,8 @@ GUESTS = {
 """Buckets, and whether it acknowledges. Each has a token of its own, named as it is."""
 VISITS = (0.5, 3.0)
 """Seconds that one lasts."""
+CALM = (3.0, 6.0)
+"""Of who doesn't acknowledge: it has to stay for the answer to a ping after all that waited for it."""
 STAYING = (60.0, 60.0)
 CREW = ("crew-1", "crew-2", "crew-3")
 """Members of a group."""
@@ -74,7 +76,14 @@ class Killer:
 def guests_of(relays: Sequence[RelayProcess]) -> list[Guest]:
     sockets = [one.socket_url for one in relays]
     return [
-        Guest(sockets, name, buckets, acknowledges=acknowledges, chance=Random(number), lasts=VISITS)
+        Guest(
+            sockets,
+            name,
+            buckets,
+            acknowledges=acknowledges,
+            chance=Random(number),
+            lasts=VISITS if acknowledges else CALM,
+        )
         for number, (name, (buckets, acknowledges)) in enumerate(GUESTS.items())
     ]
 

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 MOST_BUCKETS: Final = 1000
 """Of one connection: each is a consumer."""
 BATCH: Final = 64
-WINDOW: Final = 2000
+WINDOW: Final = 1000
 """Webhooks that a connection may owe before it gets more. Who doesn't acknowledge confirms every second."""
 LOOK_SECONDS: Final = 2.0
 _AT_ONCE: Final = 16
@@ -209,7 +209,14 @@ class Consumers:
                     wanted.token.key, bucket_id, at_least if bucket_id == resumed else 0
                 )
 
-        return await asyncio.gather(*map(one, wanted.bucket_ids))
+        found = await asyncio.gather(*map(one, wanted.bucket_ids), return_exceptions=True)
+        joined = [name for name in found if isinstance(name, str)]
+        for error in found:
+            if isinstance(error, BaseException):
+                for name in joined:
+                    self._places.leave(name)
+                raise error
+        return joined
 
     async def _look(self) -> None:
         kept_at = time.monotonic()

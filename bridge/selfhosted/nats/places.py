@@ -159,6 +159,7 @@ class Places:
         try:
             info = await self._js.consumer_info(names.WEBHOOKS, place.consumer)
         except NotFoundError:
+            self._present.discard(place.consumer)
             return None
         floor = info.ack_floor.stream_seq if info.ack_floor else 0
         return _Known(place, max(place.start, floor), present)
