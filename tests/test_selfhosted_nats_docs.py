@@ -10,6 +10,8 @@ from bridge.secret import Secret
 from bridge.selfhosted.nats import names, places
 from bridge.selfhosted.nats.consumers import MOST_BUCKETS
 from bridge.selfhosted.nats.stream import PUBLISH_SECONDS, SKEW
+from bridge.selfhosted.registry import MOST_BUCKETS as MOST_BUCKETS_MADE
+from bridge.selfhosted.registry import MOST_TOKENS
 from bridge.selfhosted.resources import Limits, NatsSettings
 from bridge.selfhosted.settings import parse_settings
 from tests.support.cli import call
@@ -18,7 +20,7 @@ from tests.support.relay_clients import running
 
 PAGE = (Path(__file__).parent.parent / "docs" / "scale.md").read_text()
 TEXT = " ".join(PAGE.split())
-CELL, CELLS = 20_000, 50
+CELL, CELLS = 10_000, 100
 
 
 def block(language: str) -> str:
@@ -98,6 +100,7 @@ def test_what_a_million_takes_follows_from_what_was_measured(row: str, factor: f
 
 def test_the_other_sums_add_up() -> None:
     assert worked_out("devices") == (CELL, CELL * CELLS)
+    assert min(MOST_BUCKETS_MADE, MOST_TOKENS) >= CELL
     processes, _ = worked_out("relay processes, one of them to spare")
     assert worked_out("webhooks") == pytest.approx((CELL / 3600, CELL * CELLS / 3600), rel=0.1)
     a_day = CELL * 24 * 1.7 / 2**20  # 1.7 KiB each
