@@ -55,6 +55,16 @@ def test_acknowledgements_are_not_asked_of_the_service_unless_somebody_says_so(
     assert relay(f"{{key: k, secret: s, {section}}}").ack is ack
 
 
+def test_in_a_group_webhooks_are_acknowledged_and_no_gaps_are_filled() -> None:
+    assert relay("{key: k, secret: s}").group == ""
+    for more in ("", ", ack: explicit", ", url: 'ws://127.0.0.1:8080/v1/socket'"):
+        shared = relay(f"{{key: k, secret: s, group: workers{more}}}")
+        assert (shared.group, shared.ack) == ("workers", True)
+    shares = ROUTES + "relay: {key: k, secret: s, group: workers}\n"
+    assert not config_of(shares).gaps.fill
+    assert not config_of(shares + "gaps: {fill: false}\n").gaps.fill
+
+
 def test_gaps() -> None:
     assert config_of(ROUTES + RELAY).gaps == GapSettings(fill=True, horizon=86_400.0)
     assert config_of(ROUTES + RELAY + "gaps: {fill: false, horizon: 10m}\n").gaps == GapSettings(
@@ -78,6 +88,14 @@ def test_gaps() -> None:
         ),
         ("relay: {api_key: x, buckets: some}", "E0104 some", None),
         ("relay: {api_key: x, buckets: []}", "E0104 []", None),
+        ("relay: {api_key: x, group: 'a b'}", "E0104 'a b'", None),
+        ("relay: {api_key: x, group: ''}", "E0104 ''", None),
+        ("relay: {api_key: x, group: a, ack: 'off'}", "E0105 'off'", "remove `ack`"),
+        (
+            "gaps: {horizon: 6h}\nrelay: {api_key: x, group: a}",
+            "E0105 {horizon:",
+            "remove `gaps`, or write `fill: false`",
+        ),
     ],
 )
 def test_mistakes_of_the_relay(section: str, found: str, hint: str | None) -> None:

@@ -556,6 +556,41 @@ async def test_iterating_goes_on_across_a_loss(relay: ScriptedRelay) -> None:
         assert (await pending).id == "1"
 
 
+# Groups
+
+
+async def test_clients_of_a_group_share_and_get_what_one_that_left_did_not_accept() -> None:
+    received: list[list[Webhook]] = [[], []]
+    async with running_relay("doorbell") as relay, sender() as session:
+        clients = [
+            RelayClient(key=OWN_KEY, secret=OWN_SECRET, url=relay.socket_url, ack=True, group="workers")
+            for _ in received
+        ]
+        runs = [asyncio.create_task(one.run(to.append)) for one, to in zip(clients, received, strict=True)]
+        await asyncio.gather(*(one.subscribed() for one in clients))
+        for number in range(4):
+            await post(session, relay.webhook_url("doorbell"), b"%d" % number)
+        await eventually(lambda: [len(one) for one in received] == [2, 2])
+        assert sorted(one.text for both in received for one in both) == ["0", "1", "2", "3"]
+        await clients[0].close()
+        await eventually(lambda: len(received[1]) == 4)
+        assert sorted(one.text for one in received[1]) == ["0", "1", "2", "3"]
+        await clients[1].close()
+        await asyncio.gather(*runs)
+
+
+async def test_a_relay_without_groups_is_told_of_once(
+    relay: ScriptedRelay, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(relay, group="workers") as run:
+        await run.client.subscribed()
+        await relay.subscribers[0].close(1001)
+        await eventually(lambda: len(relay.subscriptions) == 2)
+        await run.client.subscribed()
+    assert [one.group for one in relay.subscriptions] == ["workers"] * 2
+    assert caplog.text.count("each member of 'workers' gets every webhook") == 1
+
+
 async def test_only_accepted_webhooks_are_acknowledged_and_the_next_connection_goes_on_there() -> None:
     received: list[Webhook] = []
     async with running_relay("doorbell", limits=Limits(confirm=0.01)) as relay, sender() as session:

@@ -101,6 +101,18 @@ async def test_a_change_of_buckets_loses_nothing() -> None:
         await eventually(lambda: rig.bodies[-1] == "of the new bucket")
 
 
+async def test_a_change_of_group_connects_anew() -> None:
+    async with linked() as rig, sender() as session:
+        await rig.use(rig.settings)
+        client = rig.link.client
+        await rig.use(replace(rig.settings, group="workers", ack=True))
+        await rig.one_subscriber()
+        assert rig.link.client is not client
+        for body in (b"1", b"2"):
+            assert await post(session, rig.relay.webhook_url("doorbell"), body) == 200
+        await eventually(lambda: sorted(rig.bodies) == ["1", "2"])
+
+
 async def test_the_old_subscription_serves_until_the_new_one_does() -> None:
     async with linked() as rig, sender() as session:
         await rig.use(rig.settings)

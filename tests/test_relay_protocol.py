@@ -247,6 +247,42 @@ def test_a_client_that_did_not_ask_is_never_told_to_acknowledge() -> None:
     assert said == Subscribed((), explicit=False)
 
 
+def in_a_group() -> tuple[ClientProtocol, Send]:
+    """A client that is told to share, and what it asks for."""
+    protocol = ClientProtocol("k", Secret("s"), ["a"], ack=True, group="workers")
+    protocol.opened()
+    asked = protocol.receive('{"type":"status","status":"authenticated"}', 0.0)
+    assert isinstance(asked, Send)
+    return protocol, asked
+
+
+def test_a_client_learns_that_it_shares() -> None:
+    protocol, asked = in_a_group()
+    server = authenticated()
+    wanted = server.receive(asked.text)
+    assert wanted == SubscribeRequested(("a",), {}, explicit=True, exact=True, group="workers")
+    assert isinstance(wanted, SubscribeRequested)
+    told = protocol.receive(server.subscribed(["a"], wanted), 0.0)
+    assert told == Subscribed(("a",), explicit=True, group="workers")
+
+
+@pytest.mark.parametrize("odd", ["1", "null", "[]", '"others"', "{}"])
+def test_a_client_learns_that_it_does_not_share(odd: str) -> None:
+    protocol, _ = in_a_group()
+    said = f'{{"type":"status","status":"subscribed","ack":"explicit","group":{odd}}}'
+    assert protocol.receive(said, 0.0) == Subscribed((), explicit=True, group="")
+
+
+def test_a_client_that_asks_for_no_group_says_none_and_is_told_none() -> None:
+    protocol = ClientProtocol("k", Secret("s"), None, ack=True)
+    protocol.opened()
+    asked = protocol.receive('{"type":"status","status":"authenticated"}', 0.0)
+    assert isinstance(asked, Send)
+    assert "group" not in json.loads(asked.text)
+    said = '{"type":"status","status":"subscribed","group":"workers"}'
+    assert protocol.receive(said, 0.0) == Subscribed(())
+
+
 @pytest.mark.parametrize("odd", ["1", "null", "[]", '"sometimes"', "{}"])
 def test_other_words_for_acknowledgement_mean_none(odd: str) -> None:
     asked = f'{{"action":"subscribe","ack":{odd},"resume":{odd}}}'

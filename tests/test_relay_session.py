@@ -35,7 +35,7 @@ class Ear:
     def callbacks(self) -> Callbacks:
         return Callbacks(
             opened=lambda: self.heard.append("opened"),
-            subscribed=lambda names: self.heard.append(f"subscribed {','.join(names)}"),
+            subscribed=lambda to: self.heard.append(f"subscribed {','.join(to.names)}"),
             webhook=self._webhook,
             bad_frame=lambda code, _reason, _data: self.heard.append(code),
             acknowledged=lambda webhook_id: self.heard.append(f"acknowledged {webhook_id}"),

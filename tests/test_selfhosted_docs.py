@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.config.loader import load_text
+from bridge.config.secrets import Secrets
 from bridge.relay.protocol import ServerProtocol, SubscribeRequested
 from bridge.selfhosted import audit
 from bridge.selfhosted.api.document import openapi
@@ -78,6 +80,15 @@ def test_the_subscription_is_understood() -> None:
     asked = protocol.receive(text)
     assert isinstance(asked, SubscribeRequested)
     assert (asked.explicit, asked.exact, asked.group, asked.extras) == (True, True, "workers", {})
+
+
+def test_the_bridges_of_the_example_share() -> None:
+    (text,) = [one for one in blocks("yaml") if "group:" in one]
+    loaded = load_text(text, secrets=Secrets(environment={"RELAY_SECRET": "a"}))
+    assert loaded.config is not None, loaded.report()
+    assert loaded.config.relay.group == "house"
+    refused = load_text(f"{text}gaps: {{horizon: 6h}}\n", secrets=Secrets(environment={"RELAY_SECRET": "a"}))
+    assert refused.config is None
 
 
 def test_the_limits_of_guessing_are_those_of_the_gate() -> None:

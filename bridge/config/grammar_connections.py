@@ -3,7 +3,7 @@
 from typing import Final
 
 from bridge.config.containers import ByKind, ListOf, MappingOf
-from bridge.config.grammar_values import HEADER_NAME
+from bridge.config.grammar_values import HEADER_NAME, NAME
 from bridge.config.model import BrokerSettings, ServiceSettings
 from bridge.config.records import Key, Record
 from bridge.config.shapes import (
@@ -49,6 +49,12 @@ RELAY: Final = Record(
             Choice(("auto", "explicit", "off")),
             "Whether webhooks are acknowledged, as a self-hosted relay offers; `auto`: not to the service.",
             "auto",
+        ),
+        Key(
+            "group",
+            NAME,
+            "Bridges of one group share the webhooks, as a self-hosted relay offers; no gaps are filled.",
+            None,
         ),
     ),
 )

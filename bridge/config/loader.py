@@ -186,7 +186,7 @@ def _config(files: list[Fields | None], reader: Reader) -> Config | None:
     table = RouteTable(routes, unmatched)
     relay = _attempt(relay_settings, file, reader, table.buckets or None)
     journal = _attempt(journal_settings, file)
-    gaps = _attempt(gap_settings, file)
+    gaps = _attempt(gap_settings, file, reader)
     console = _attempt(console_settings, file, reader)
     status = _attempt(status_settings, file, node, targets, reader)
     cases = _cases([fields for fields in files if fields], reader)

@@ -31,6 +31,8 @@ class RelaySettings:
     """Names or IDs; None: every bucket of the account."""
     ack: bool = False
     """Whether to ask for explicit acknowledgements."""
+    group: str = ""
+    """Bridges of one group share the webhooks; "": this one gets all of them."""
     max_frame: int = 16 * MIB
 
 

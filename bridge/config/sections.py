@@ -1,5 +1,6 @@
 """Sections of the routing file as settings: relay, brokers, services, journal, console, status."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,8 +44,18 @@ def relay_settings(file: Fields, reader: Reader, buckets: frozenset[str] | None)
         key=key,
         secret=secret,
         buckets=None if chosen is None else tuple(sorted(set(chosen))),
-        ack=fields["ack"] == "explicit" or (fields["ack"] == "auto" and not _is_the_service(url)),
+        ack=_acknowledges(fields, url, reader),
+        group=fields["group"] or "",
     )
+
+
+def _acknowledges(fields: Fields, url: str, reader: Reader) -> bool:
+    if not fields["group"]:
+        return fields["ack"] == "explicit" or (fields["ack"] == "auto" and not _is_the_service(url))
+    if fields["ack"] == "off":
+        message = "a group needs acknowledgements: what a member doesn't acknowledge goes to another one"
+        raise reader.wrong(Code.CONFLICT, fields.node_of("ack"), message, "remove `ack`")
+    return True
 
 
 def _is_the_service(url: str) -> bool:
@@ -100,9 +111,17 @@ def journal_settings(file: Fields) -> JournalSettings:
     return JournalSettings(**(file["journal"] or {}))
 
 
-def gap_settings(file: Fields) -> GapSettings:
-    """What is asked for after a lost connection."""
-    return GapSettings(**(file["gaps"] or {}))
+def gap_settings(file: Fields, reader: Reader) -> GapSettings:
+    """What is asked for after a lost connection. In a group nothing: the log has what others got, too."""
+    relay: Fields | None = file.usable("relay", None)
+    gaps = GapSettings(**(file["gaps"] or {}))
+    if relay is None or relay.usable("group", None) is None:
+        return gaps
+    if file.given("gaps") and gaps.fill:
+        message = "in a group no gaps are filled: the relay's log has what went to other members, too"
+        hint = "remove `gaps`, or write `fill: false`"
+        raise reader.wrong(Code.CONFLICT, file.node_of("gaps"), message, hint)
+    return replace(gaps, fill=False)
 
 
 def console_settings(file: Fields, reader: Reader) -> ConsoleSettings | None:

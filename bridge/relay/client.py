@@ -13,7 +13,7 @@ from typing import Final, Self
 from bridge.errors import CredentialsRefused, RelayError
 from bridge.relay.backoff import STABLE, Backoff, Ending
 from bridge.relay.inbox import Inbox
-from bridge.relay.protocol import DEFAULT_RELAY_URL, ClientProtocol
+from bridge.relay.protocol import DEFAULT_RELAY_URL, ClientProtocol, Subscribed
 from bridge.relay.quarantine import Quarantine
 from bridge.relay.resolver import Resolver
 from bridge.relay.session import Callbacks, Patience, Session
@@ -51,6 +51,8 @@ class RelayClient:
         url: the relay's WebSocket; `wss://` certificates are always verified.
         ack: ask the relay to send each webhook again on the next connection, until `accepted` was called for
             it. A self-hosted relay does; others ignore it.
+        group: share the webhooks with all clients that name the same group: each goes to one of them. A
+            self-hosted relay does; of others, every client gets every webhook, and a warning is logged once.
         max_frame: the largest message taken, in bytes. JSON escapes can make one six times its body.
         ssl: a TLS context of your own, for a private certificate authority.
         open_timeout: seconds for name, TCP, TLS and the handshake together.
@@ -76,6 +78,7 @@ class RelayClient:
         buckets: Sequence[str] | None = None,
         url: str = DEFAULT_RELAY_URL,
         ack: bool = False,
+        group: str = "",
         max_frame: int = 16 * MIB,
         ssl: tls.SSLContext | None = None,
         # Timeouts
@@ -97,6 +100,8 @@ class RelayClient:
         self._buckets = (buckets,) if isinstance(buckets, str) else tuple(buckets or ())
         self._ack = ack
         self._resume = ""
+        self._group = group
+        self._warned = False
         self._endpoint = Endpoint(url, max_frame, ssl, ping_interval, ping_timeout, close_timeout)
         self._patience = Patience(open_timeout, subscribe_timeout, silence_timeout)
         self._resolver = Resolver()
@@ -248,7 +253,14 @@ class RelayClient:
             self._bytes += len(webhook.raw)
             handler(webhook)
 
-        protocol = ClientProtocol(self._key, self._secret, self._buckets, ack=self._ack, resume=self._resume)
+        protocol = ClientProtocol(
+            self._key,
+            self._secret,
+            self._buckets,
+            ack=self._ack,
+            resume=self._resume,
+            group=self._group,
+        )
         to = Callbacks(self._opened, self._now_subscribed, take, self._bad_frame, self._acknowledged)
         return Session(self._endpoint, self._resolver, protocol, self._patience, to)
 
@@ -268,8 +280,11 @@ class RelayClient:
     def _opened(self) -> None:
         self._connects += 1
 
-    def _now_subscribed(self, names: tuple[str, ...]) -> None:
-        self._become("subscribed", ascii(", ".join(names)[:200])[1:-1])
+    def _now_subscribed(self, to: Subscribed) -> None:
+        self._become("subscribed", ascii(", ".join(to.names)[:200])[1:-1])
+        if to.group != self._group and not self._warned:
+            self._warned = True
+            logger.warning("this relay has no groups: each member of %a gets every webhook", self._group)
 
     def _acknowledged(self, webhook_id: str) -> None:
         self._resume = webhook_id

@@ -33,6 +33,8 @@ class Status:
     message: str = ""
     ack: str = ""
     """`explicit` where a relay, on `subscribed`, agrees to wait for acknowledgements."""
+    group: str = ""
+    """Name of the group whose part a relay, on `subscribed`, agrees to send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,12 @@ def decode_frame(data: str | bytes, received_at: float, *, late: bool = False) -
     if kind == "webhook":
         return _webhook(frame, received_at, late)
     if kind == "status":
-        ack = frame.get("ack")
-        said = text_field(frame, "status"), text_field(frame, "message")
-        return Status(*said, ack if isinstance(ack, str) else "")
+        return Status(
+            text_field(frame, "status"),
+            text_field(frame, "message"),
+            text_or_empty(frame.get("ack")),
+            text_or_empty(frame.get("group")),
+        )
     return Unknown(kind)
 
 
@@ -135,6 +140,11 @@ def text_field(mapping: dict[str, Any], name: str) -> str:
     if value is None:
         return ""
     raise FrameError("bad-field", f"{name} is a {type(value).__name__} instead of text")
+
+
+def text_or_empty(value: Any) -> str:
+    """A value that is text; "" for any other, of a field that not every relay means the same by."""
+    return value if isinstance(value, str) else ""
 
 
 def _refuse_duplicate_keys(text: str, value: dict[str, Any]) -> None:

@@ -61,6 +61,7 @@ class RelayLink:
             buckets=settings.buckets,
             url=settings.url,
             ack=settings.ack,
+            group=settings.group,
             max_frame=settings.max_frame,
             on_state=lambda state: self._told(state) if self._client is client else None,
         )

@@ -9,8 +9,8 @@ responsible for the webhook with this ID and for all that came before it on this
 acknowledged comes again on the next connection; `"resume"` names the last one that was.
 
 Two more things are a self-hosted relay's: `"body_encoding": "base64"` asks for bodies that are not UTF-8 as
-they came, in frames that say the same; `"group": "name"` makes this connection one of several that share a
-stream, each webhook going to one of them.
+they came, in frames that say the same; `"group": "name"`, which is told with `subscribed` too, makes this
+connection one of several that share a stream, each webhook going to one of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,16 @@ from enum import Enum
 from typing import Any, Final
 
 from bridge.errors import FrameError
-from bridge.relay.frames import BASE64, Status, Unknown, decode_frame, encode, parse_object, text_field
+from bridge.relay.frames import (
+    BASE64,
+    Status,
+    Unknown,
+    decode_frame,
+    encode,
+    parse_object,
+    text_field,
+    text_or_empty,
+)
 from bridge.secret import Secret
 from bridge.webhook import Webhook
 
@@ -48,6 +57,8 @@ class Subscribed:
     names: tuple[str, ...]
     explicit: bool = False
     """Whether it waits for acknowledgements."""
+    group: str = ""
+    """Whose members share the webhooks; "" where the relay sends all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +146,18 @@ class ClientProtocol:
         buckets: names or IDs; None or empty for all.
         ack: whether to ask for explicit acknowledgements, and for bodies as they came.
         resume: with those, ID of the last webhook that was acknowledged.
+        group: whose members share the webhooks; "" for all of them.
     """
 
     def __init__(
-        self, key: str, secret: Secret, buckets: Sequence[str] | None, *, ack: bool = False, resume: str = ""
+        self,
+        key: str,
+        secret: Secret,
+        buckets: Sequence[str] | None,
+        *,
+        ack: bool = False,
+        resume: str = "",
+        group: str = "",
     ) -> None:
         self.state = ClientState.CONNECTING
         self._key = key
@@ -146,6 +165,7 @@ class ClientProtocol:
         self._buckets = buckets
         self._ack = ack
         self._resume = resume
+        self._group = group
 
     def opened(self) -> str:
         """The text to send on a new connection. It holds the secret."""
@@ -180,7 +200,9 @@ class ClientProtocol:
             case ClientState.SUBSCRIBING:
                 return Send(self._subscribe())
             case ClientState.SUBSCRIBED:
-                return Subscribed(_bucket_names(frame.message), self._ack and frame.ack == _EXPLICIT)
+                explicit = self._ack and frame.ack == _EXPLICIT
+                group = self._group if frame.group == self._group else ""
+                return Subscribed(_bucket_names(frame.message), explicit, group)
             case _:
                 return Refused(frame.message)
 
@@ -192,6 +214,8 @@ class ClientProtocol:
             frame |= {"ack": _EXPLICIT, "body_encoding": BASE64}
         if self._ack and self._resume:
             frame["resume"] = self._resume
+        if self._group:
+            frame["group"] = self._group
         return encode(frame)
 
     @staticmethod
@@ -256,19 +280,14 @@ def _status(status: str, message: str, **more: str) -> str:
 
 
 def _subscription(frame: Mapping[str, Any]) -> SubscribeRequested:
-    resume, group = (_text(frame.get(name)) for name in ("resume", "group"))
     return SubscribeRequested(
         _buckets(frame.get("buckets")),
         _extras(frame),
         explicit=frame.get("ack") == _EXPLICIT,
-        resume=resume,
+        resume=text_or_empty(frame.get("resume")),
         exact=frame.get("body_encoding") == BASE64,
-        group=group,
+        group=text_or_empty(frame.get("group")),
     )
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _bucket_names(message: str) -> tuple[str, ...]:

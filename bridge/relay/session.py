@@ -39,7 +39,7 @@ class Callbacks:
     """Whom a session tells what; none may block."""
 
     opened: Callable[[], None]
-    subscribed: Callable[[tuple[str, ...]], None]
+    subscribed: Callable[[Subscribed], None]
     webhook: Callable[[Webhook], None]
     bad_frame: Callable[[str, str, str | bytes], None]
     """A code, a reason and the frame."""
@@ -198,12 +198,12 @@ class Session:
                 await connection.send(text)
             case Refused(message):
                 raise CredentialsRefused(f"the relay refused the credentials: {message[:200]!a}")
-            case Subscribed(names, explicit):
+            case Subscribed():
                 self.subscribed_at = self.last_message
-                self._ledger = Ledger() if explicit else None
+                self._ledger = Ledger() if event.explicit else None
                 self._rearm_at = 0.0
                 self._heard()
-                self._to.subscribed(names)
+                self._to.subscribed(event)
 
     def _heard(self) -> None:
         now = self.last_message = time.monotonic()
