@@ -43,8 +43,9 @@ def run_daemon(config: Path, where: Folders) -> NoReturn:
     """Serve, then end the process without waiting for threads that hang in the resolver."""
     from bridge.daemon import serve
 
-    # systemd's watchdog ends a stuck process with SIGABRT: this prints where it was stuck.
-    faulthandler.enable()
+    # systemd's watchdog ends a stuck process with SIGABRT: this prints where it was stuck. Of other threads
+    # it prints nothing: they go on meanwhile, and to look at their frames can crash.
+    faulthandler.enable(all_threads=False)
     # A webhook is freed by its last reference: the collector would look at it time and again in vain.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

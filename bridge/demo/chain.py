@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 import tempfile
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -94,10 +94,11 @@ class Chain:
         control = aiohttp.UnixConnector(str(self.folder / "run" / SOCKET_NAME))
         async with aiohttp.ClientSession(connector=control) as session, asyncio.timeout(READY_SECONDS):
             while True:
-                async with session.post("http://localhost/status") as response:
-                    status = await response.json()
-                if status["console"]["url"]:
-                    return str(status["console"]["url"])
+                with suppress(aiohttp.ClientConnectorError):  # it comes after the subscription
+                    async with session.post("http://localhost/status") as response:
+                        status = await response.json()
+                    if status["console"]["url"]:
+                        return str(status["console"]["url"])
                 await asyncio.sleep(0.02)
 
     async def post(self, sample: Sample) -> None:
