@@ -42,7 +42,7 @@ demo: $(APP)
 	.demo/bin/python -m pip install --quiet --disable-pip-version-check amqtt
 
 test: $(READY) peers
-	$(BIN)/python -m pytest -n 3 $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
