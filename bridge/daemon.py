@@ -123,6 +123,7 @@ class Daemon:
         self.reporter = Reporter(self, handlers)
         self.console = Console(self, handlers)
         self._dirty = asyncio.Event()
+        self._reloading = asyncio.Lock()
         self.watch = FileWatch(self._dirty.set)
         journal.failed.add_done_callback(lambda failed: self.fail(failed.result()))
         journal.listen(
@@ -245,14 +246,15 @@ class Daemon:
             await self.reload()
 
     async def reload(self) -> Outcome:
-        """Read the routing file again, and apply it if it is new and valid."""
-        self.notifier.reloading()
-        outcome = await self.reloader.reload()
-        self.watch.watch(self.config.files)
-        self.notifier.ready(self.summary())
-        if outcome.name == "applied":
-            await self._keep_last_good()
-        return outcome
+        """Read the routing file again, and apply it if it is new and valid; one reload at a time."""
+        async with self._reloading:
+            self.notifier.reloading()
+            outcome = await self.reloader.reload()
+            self.watch.watch(self.config.files)
+            self.notifier.ready(self.summary())
+            if outcome.name == "applied":
+                await self._keep_last_good()
+            return outcome
 
     async def _keep_last_good(self) -> None:
         try:

@@ -1,6 +1,5 @@
 """Reloads of a real file: applied, unchanged or rejected, and what the log says of it."""
 
-import asyncio
 import logging
 from pathlib import Path
 
@@ -151,12 +150,6 @@ async def test_what_can_not_be_put_to_use_is_rejected(rig: Rig) -> None:
     assert [problem.message for problem in outcome.problems] == [rig.refuse]
     rig.refuse = None
     assert (await rig.reload()).name == "applied"
-
-
-async def test_reloads_at_the_same_time_follow_one_another(rig: Rig) -> None:
-    rig.file.write_text(text("home/bell"))
-    outcomes = await asyncio.gather(*(rig.reloader.reload() for _ in range(5)))
-    assert [outcome.name for outcome in outcomes] == ["applied"] + ["unchanged"] * 4
 
 
 async def test_an_outcome_as_a_command_shows_it(rig: Rig) -> None:

@@ -145,6 +145,18 @@ async def test_a_good_reload_and_a_bad_one(tmp_path: Path, manager: Manager) -> 
     assert kinds == ["READY", *["RELOADING", "READY"] * (len(kinds) // 2 - 1), "STOPPING"]
 
 
+async def test_reloads_at_the_same_time_follow_one_another(tmp_path: Path, manager: Manager) -> None:
+    async with ready(tmp_path, manager) as bridge:
+        bridge.file.write_text(OTHER)
+        answers = await asyncio.gather(*(bridge.ask("reload") for _ in range(4)))
+        outcomes = [answer["outcome"] for answer in answers]
+        assert set(outcomes) <= {"applied", "unchanged"}
+        assert outcomes.count("applied") <= 1, "the file's watcher may have been first"
+        messages = (await manager.hears(9))[1:]
+    assert ready_message(2, "applied") in messages
+    assert [next(iter(message)) for message in messages[:8]] == ["RELOADING", "READY"] * 4
+
+
 async def test_the_watchdog_is_fed_and_not_once_the_process_is_stuck(
     tmp_path: Path, manager: Manager
 ) -> None:
