@@ -5,6 +5,7 @@ One answer a webhook. It goes beside the path: a delivery neither waits for it n
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -68,7 +69,7 @@ class Replies:
         self._responder: Responder | None = None
         self._closing: dict[asyncio.Task[None], Responder] = {}
         self._waiting: dict[str, Waiting] = {}
-        self._known: dict[str, None] = {}
+        self._known: OrderedDict[str, None] = OrderedDict()
 
     def use(self, relay: RelaySettings) -> None:
         """Send to this relay from now on."""
@@ -96,7 +97,7 @@ class Replies:
     def _remember(self, webhook_id: str) -> None:
         self._known[webhook_id] = None
         if len(self._known) > MOST_KNOWN:
-            del self._known[next(iter(self._known))]
+            self._known.popitem(last=False)
 
     def _wait(self, sender: _Sender, reply: Replying, seconds: float) -> Waiting | None:
         if len(self._waiting) >= MOST_WAITING:

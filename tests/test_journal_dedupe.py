@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.journal.dedupe import LIMIT, MAX_AGE, PER_ROW, RecentKeys, decode, encode, portions
+from bridge.journal.dedupe import LIMIT, MAX_AGE, PER_ROW, SPARE, RecentKeys, decode, encode, portions
 
 
 def test_a_key_is_known_until_it_is_too_old() -> None:
@@ -40,7 +40,11 @@ def test_the_oldest_keys_make_room() -> None:
     for digest in range(LIMIT):
         keys.add(digest)
     keys.add(0)  # the youngest again
-    keys.add(LIMIT)
-    assert 1 not in keys
+    last = LIMIT + SPARE - 1
+    for digest in range(LIMIT, last):
+        keys.add(digest)
+    assert all(digest in keys for digest in range(last))
+    keys.add(last)
     assert 0 in keys
-    assert LIMIT in keys
+    assert not any(digest in keys for digest in range(1, SPARE + 1))
+    assert all(digest in keys for digest in range(SPARE + 1, last + 1)), "as many as promised"

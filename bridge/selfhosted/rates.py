@@ -1,5 +1,6 @@
 """How often an input may be asked: a full bucket of permissions that refills evenly. No I/O, no clock."""
 
+from collections import OrderedDict
 from typing import Final
 
 from bridge.selfhosted.resources import Rate
@@ -12,7 +13,7 @@ class Rates:
     """The permissions that are left, by input."""
 
     def __init__(self) -> None:
-        self._free_at: dict[str, float] = {}
+        self._free_at: OrderedDict[str, float] = OrderedDict()
         """The time at which all permissions are back."""
 
     def wait(self, input_id: str, rate: Rate, now: float) -> float:
@@ -31,6 +32,6 @@ class Rates:
         if (late := free_at - now - rate.seconds) > 1e-9:
             return late
         if len(self._free_at) >= _MOST and input_id not in self._free_at:
-            del self._free_at[next(iter(self._free_at))]
+            self._free_at.popitem(last=False)
         self._free_at[input_id] = free_at
         return 0.0

@@ -14,13 +14,14 @@ judged by the time at which the relay received it, however long ago, so no age w
 A restart forgets: until then the age window and the relay's own log IDs are what holds a copy off.
 """
 
+from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
 
 from bridge.webhook import Webhook
 
 MOST_REMEMBERED: Final = 10_000
-"""About 1.5 MB. Only accepted deliveries take a place, so no stranger can push the others out."""
+"""About 2 MB. Only accepted deliveries take a place, so no stranger can push the others out."""
 
 
 class ReplayCache:
@@ -28,7 +29,7 @@ class ReplayCache:
 
     def __init__(self, most: int = MOST_REMEMBERED) -> None:
         self._most = most
-        self._accepted: dict[bytes, bytes] = {}
+        self._accepted: OrderedDict[bytes, bytes] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._accepted)
@@ -42,7 +43,7 @@ class ReplayCache:
         """Note that it was accepted; the oldest gives way."""
         self._accepted[_key(verifier, webhook, sender_id)] = _digest(webhook.identity)
         if len(self._accepted) > self._most:
-            del self._accepted[next(iter(self._accepted))]
+            self._accepted.popitem(last=False)
 
 
 def _key(verifier: str, webhook: Webhook, sender_id: str) -> bytes:

@@ -7,6 +7,7 @@ Shapes and fields are those of the service's REST API; pages go on by cursor, th
 import asyncio
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ class Logs:
         self._answer_turns = asyncio.Semaphore(ANSWERS_AT_ONCE)
         # Base64 makes four bytes of three.
         self._largest_answer = engine.limits.body * 4 // 3 + 64 * KIB
-        self._polled: dict[tuple[str, str, str], int] = {}
+        self._polled: OrderedDict[tuple[str, str, str], int] = OrderedDict()
         """Position of the last event that was handed out, by token, bucket and output as asked for."""
 
     def add_to(self, router: web.UrlDispatcher, door: Door) -> None:
@@ -143,7 +144,7 @@ class Logs:
     def _hand_out(self, poller: tuple[str, str, str], last: int, entries: list[dict[str, Any]]) -> None:
         """Remember it before the answer goes out, as the service does: what gets lost there is in the log."""
         if len(self._polled) >= MOST_POLLERS and poller not in self._polled:
-            del self._polled[next(iter(self._polled))]
+            self._polled.popitem(last=False)
         self._polled[poller] = last
         for one in entries:
             if one["status"] == "received":
