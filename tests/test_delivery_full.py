@@ -150,6 +150,21 @@ async def test_a_burst_that_fits_no_journal_costs_no_more_than_it_has_to(path: P
             assert arrived[-1] == 399
 
 
+async def test_what_is_queued_gives_way_though_something_newer_did_already(path: Path) -> None:
+    async with full(path, "drop_newest", held_bytes=100_000) as made:
+
+        def comes_before_the_news(_reason: str) -> None:
+            made.accept(1)
+            made.dispatcher.check_room()
+
+        made.journal.listen(on_full=comes_before_the_news, on_room=made.dispatcher.check_room)
+        made.accept(340)
+        await made.settled()
+        left = made.dispatcher.owed()[HOME]
+        assert left > 50
+        assert await made.delivered() == list(range(left))
+
+
 async def test_the_relay_is_held_where_nothing_may_give_way(path: Path) -> None:
     async with full(path, "disconnect") as made:
         await made.flood(150)

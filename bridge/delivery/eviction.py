@@ -82,7 +82,7 @@ class Eviction:
         if self.policy == "drop_oldest" and self._task is None:
             self._task = self._loop.create_task(self._make_room(), name="eviction")
             self._task.add_done_callback(self._ended)
-        elif self.policy == "drop_newest" and not self._gave_way:
+        elif self.policy == "drop_newest":
             self._drop_queued()
         return False
 
