@@ -92,11 +92,27 @@ async def test_what_failed_already_is_not_waited_for() -> None:
     assert one < other
 
 
+async def test_what_fails_while_others_are_taken_has_the_short_time_only() -> None:
+    race = Race("mqtt:home")
+    failed, waiting = delivery(1), delivery(2)
+    race.linger.watch(waiting)
+    race.linger.watch(failed)
+    await race.pass_time()
+    failed.trouble = Failure(FailureKind.BUSY, "http-503")
+    began = race.loop.time()
+    race.linger.watch(failed)
+    one, other = await race.ends(1, 2)
+    assert SECONDS <= one - began < other - began
+
+
 async def test_all_can_be_handed_over_at_once() -> None:
     race = Race("mqtt:home")
-    race.linger.watch(delivery(1))
+    first, second = delivery(1), delivery(2)
+    race.linger.watch(first)
     await race.pass_time()
-    race.linger.watch(delivery(2))
+    race.linger.watch(second)
+    first.trouble = Failure(FailureKind.BUSY, "http-503")
+    race.linger.watch(first)
     assert len(race.linger) == 2
     race.linger.flush()
     await race.ends(1, 2)

@@ -13,6 +13,10 @@ PATIENCE: Final = 10
 else the journal would be written for what is delivered a moment later, and slow the delivery down."""
 
 
+_Waiting = deque[tuple[float, Delivery]]
+"""With the times of arrival, which ascend."""
+
+
 class Linger:
     """Waits `seconds` for each delivery, then hands over those that are still owed, in batches.
 
@@ -34,14 +38,14 @@ class Linger:
         self._hand_over = hand_over
         self._served = served
         self._loop = asyncio.get_running_loop()
-        self._fresh: deque[tuple[float, Delivery]] = deque()
-        self._patient: deque[tuple[float, Delivery]] = deque()
-        """Those that have waited `seconds`, while their target took others. Times are of arrival."""
+        self._fresh: _Waiting = deque()
+        self._patient: dict[str, _Waiting] = {}
+        """By target: what has waited `seconds`, while the target took others."""
         self._looked = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, delivery: Delivery) -> None:
-        """Hand this one over unless it is done in time."""
+        """Hand this one over unless it is done in time; to be told again once it failed."""
         now = self._loop.time()
         self._fresh.append((now, delivery))
         if self._timer is None:
@@ -49,35 +53,39 @@ class Linger:
 
     def _tick(self) -> None:
         now = self._loop.time()
-        late: list[Delivery] = []
+        late: dict[int, Delivery] = {}
         if now >= self._looked + self.seconds:
             self._looked = now
-            waiting, self._patient = self._patient, deque()
-            self._sort(waiting, now, late)
-        self._sort(self._due(now), now, late)
+            self._look(now, late)
+        while self._fresh and (self._fresh[0][0] + self.seconds <= now or self._fresh[0][1].done):
+            self._sort(*self._fresh.popleft(), now, late)
         self._timer = self._next_tick(now)
         if late:
-            self._hand_over(late)
+            self._hand_over(list(late.values()))
 
-    def _due(self, now: float) -> list[tuple[float, Delivery]]:
-        due = []
-        while self._fresh and (self._fresh[0][0] + self.seconds <= now or self._fresh[0][1].done):
-            due.append(self._fresh.popleft())
-        return due
+    def _sort(self, arrival: float, delivery: Delivery, now: float, late: dict[int, Delivery]) -> None:
+        """One that has waited `seconds`: it may wait on, or is late; by seq, as what failed is here twice."""
+        if delivery.done or delivery.journaled:
+            return
+        if delivery.trouble is None and self._moves(delivery.target, now):
+            self._patient.setdefault(delivery.target, deque()).append((arrival, delivery))
+        else:
+            late[delivery.seq] = delivery
 
-    def _sort(self, waiting: Sequence[tuple[float, Delivery]], now: float, late: list[Delivery]) -> None:
-        """Keep those that may wait on, and put the others that are owed into `late`."""
-        for arrival, delivery in waiting:
-            if delivery.done or delivery.journaled:
-                continue
-            if now < arrival + PATIENCE * self.seconds and self._moves(delivery, now):
-                self._patient.append((arrival, delivery))
-            else:
-                late.append(delivery)
+    def _look(self, now: float, late: dict[int, Delivery]) -> None:
+        """Put into `late` what is owed and can't wait any more; of a target that takes others, the oldest."""
+        for target, waiting in list(self._patient.items()):
+            over = now - PATIENCE * self.seconds if self._moves(target, now) else now
+            while waiting and (waiting[0][0] <= over or waiting[0][1].done):
+                delivery = waiting.popleft()[1]
+                if not (delivery.done or delivery.journaled):
+                    late[delivery.seq] = delivery
+            if not waiting:
+                del self._patient[target]
 
-    def _moves(self, delivery: Delivery, now: float) -> bool:
-        """Whether its turn comes soon, as it looks."""
-        return delivery.trouble is None and now - self._served(delivery.target) < self.seconds
+    def _moves(self, target: str, now: float) -> bool:
+        """Whether the turn of what waits for a target comes soon, as it looks."""
+        return now - self._served(target) < self.seconds
 
     def _next_tick(self, now: float) -> asyncio.TimerHandle | None:
         due = [self._looked + self.seconds] if self._patient else []
@@ -86,8 +94,10 @@ class Linger:
         return self._loop.call_at(max(now, min(due)), self._tick) if due else None
 
     def _waiting(self) -> list[Delivery]:
-        every = chain(self._patient, self._fresh)
-        return [delivery for _, delivery in every if not (delivery.done or delivery.journaled)]
+        """What is owed, once each."""
+        every = chain(*self._patient.values(), self._fresh)
+        owed = {one.seq: one for _, one in every if not (one.done or one.journaled)}
+        return list(owed.values())
 
     def __len__(self) -> int:
         """Deliveries that are owed and not handed over yet."""
