@@ -18,6 +18,7 @@ from bridge.delivery.eviction import Eviction
 from bridge.delivery.lane import Lane
 from bridge.delivery.linger import Linger
 from bridge.delivery.outbox import Outbox, memory_of
+from bridge.delivery.pump import Pump
 from bridge.delivery.rates import Rates
 from bridge.delivery.receipts import Receipts
 from bridge.delivery.refill import Refill
@@ -85,8 +86,7 @@ class Dispatcher:
             journal, self.receipts, self._eviction, self._limits.uncommitted_bytes, congested
         )
         self._linger = Linger(self._limits.linger, self._commits.store, self._served)
-        self._wakes: dict[str, asyncio.TimerHandle] = {}
-        self._stopping = False
+        self._pump = Pump(self._feed)
 
     # Start, reload and stop
 
@@ -114,7 +114,7 @@ class Dispatcher:
         for name, (target, retry) in targets.items():
             outbox = self._outbox(name)
             outbox.target, outbox.retry = target, retry
-            self._pump(outbox)
+            self._pump.now(outbox)
 
     def pace(self, rates: Mapping[str, Rate]) -> None:
         """Send for these routes no faster than so from now on."""
@@ -122,7 +122,7 @@ class Dispatcher:
         now = self._loop.time()
         for outbox in self._outboxes.values():
             outbox.hurry(now)
-            self._pump(outbox)
+            self._pump.now(outbox)
 
     def hold(self, target: str, *, paused: bool) -> bool:
         """Send a target nothing more, or go on; False where there is no such target."""
@@ -130,7 +130,7 @@ class Dispatcher:
         if outbox is None:
             return False
         outbox.paused = paused
-        self._pump(outbox)
+        self._pump.now(outbox)
         return True
 
     @property
@@ -155,9 +155,7 @@ class Dispatcher:
 
         The caller closes the targets first, so that what was in flight has its result.
         """
-        self._stopping = True
-        for handle in self._wakes.values():
-            handle.cancel()
+        self._pump.stop()
         await self._eviction.close()
         await self._refill.close()
         try:
@@ -177,7 +175,7 @@ class Dispatcher:
 
     def quiesce(self) -> None:
         """Send nothing new; results are still taken."""
-        self._stopping = True
+        self._pump.stop()
 
     # The path
 
@@ -213,7 +211,7 @@ class Dispatcher:
             if self._admit(outbox, delivery) and delivery.answered is not None:
                 asked = True
         for outbox in outboxes.values():
-            self._pump_soon(outbox)
+            self._pump.soon(outbox)
         return asked
 
     def _admit(self, outbox: Outbox, delivery: Delivery) -> bool:
@@ -234,33 +232,13 @@ class Dispatcher:
         """Memory for one target's deliveries: a dead target must not take what a healthy one needs."""
         return self._limits.held_bytes // max(1, len(self._outboxes))
 
-    def _pump_soon(self, outbox: Outbox) -> None:
-        """In the loop's next turn: what comes in a burst goes out in one, which costs half as much."""
-        if not outbox.called:
-            outbox.called = True
-            self._loop.call_soon(self._pump, outbox)
-
-    def _pump(self, outbox: Outbox) -> None:
-        outbox.called = False
-        if self._stopping:
-            return
-        wakes = outbox.send(self._loop.time())
+    def _feed(self, outbox: Outbox) -> None:
         if outbox.starving and not self._eviction.reads:
             self._refill.feed(outbox, self._share())
-        handle = self._wakes.get(outbox.name)
-        if handle is not None and (wakes is None or handle.when() != wakes):
-            handle.cancel()
-            del self._wakes[outbox.name]
-        if wakes is not None and outbox.name not in self._wakes:
-            self._wakes[outbox.name] = self._loop.call_at(wakes, self._wake, outbox)
 
     def _resume(self) -> None:
         for outbox in self._outboxes.values():
-            self._pump(outbox)
-
-    def _wake(self, outbox: Outbox) -> None:
-        self._wakes.pop(outbox.name, None)
-        self._pump(outbox)
+            self._pump.now(outbox)
 
     # What the targets say
 
@@ -268,7 +246,7 @@ class Dispatcher:
         """A target takes deliveries again."""
         outbox = self._outboxes.get(target)
         if outbox is not None:
-            self._pump_soon(outbox)
+            self._pump.soon(outbox)
 
     def finished(self, delivery: Delivery, result: Result) -> None:
         """A delivery that was sent has its result."""
@@ -285,7 +263,7 @@ class Dispatcher:
         if lane.held:
             outbox.enlist(lane)
         if not outbox.at_rest:
-            self._pump_soon(outbox)
+            self._pump.soon(outbox)
 
     def _failed(self, outbox: Outbox, lane: Lane, delivery: Delivery, failure: Failure) -> None:
         verdict = decide(failure, delivery.attempts, outbox.retry, self._random)
@@ -331,7 +309,7 @@ class Dispatcher:
         self._counts.target(outbox.name).dead += missing
         self._refill.want(outbox, lane)
         outbox.forget_if_empty(lane)
-        self._pump(outbox)
+        self._pump.now(outbox)
 
     def check_room(self) -> None:
         """Hold the intake while the journal can't follow; release it when half of that is durable."""

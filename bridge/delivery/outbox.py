@@ -43,7 +43,6 @@ class Outbox:
         served: monotonic time at which the target last took a delivery.
         loads: lanes that are being read back.
         starving: lanes with deliveries in the journal that could be read back (an ordered set).
-        called: it is to send in the loop's next turn.
         retired: no route uses it any more; it is closed when nothing is owed.
         paused: an operator holds it: nothing is sent, and what is owed waits in the journal.
     """
@@ -56,7 +55,6 @@ class Outbox:
         self.retry = Retry()
         self.held_bytes = 0
         self.served = -math.inf
-        self.called = False
         self.retired = False
         self.paused = False
         self._expired = expired

@@ -81,17 +81,14 @@ class RelayClient:
         group: str = "",
         max_frame: int = 16 * MIB,
         ssl: tls.SSLContext | None = None,
-        # Timeouts
         open_timeout: float = 15.0,
         subscribe_timeout: float = 15.0,
         silence_timeout: float = 150.0,
         ping_interval: float = 20.0,
         ping_timeout: float = 20.0,
         close_timeout: float = 2.0,
-        # Limits of `async for`
         buffer: int = 1000,
         buffer_bytes: int = 32 * MIB,
-        # Seams
         on_state: Callable[[RelayState], None] | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:

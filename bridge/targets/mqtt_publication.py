@@ -31,6 +31,17 @@ class Limits:
     """Bytes of a whole packet."""
 
 
+def limits_of(said: Properties | None) -> Limits:
+    """The limits that a CONNACK's properties name (section 3.2.2.3)."""
+    default = Limits()
+    return Limits(
+        receive_maximum=getattr(said, "ReceiveMaximum", default.receive_maximum),
+        maximum_qos=getattr(said, "MaximumQoS", default.maximum_qos),
+        retain=bool(getattr(said, "RetainAvailable", default.retain)),
+        maximum_packet=getattr(said, "MaximumPacketSize", default.maximum_packet),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """The arguments of a PUBLISH."""

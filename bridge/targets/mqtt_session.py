@@ -17,7 +17,7 @@ from bridge.config.model import BrokerSettings
 from bridge.targets.mqtt_answers import Response
 from bridge.targets.mqtt_client import PahoClient
 from bridge.targets.mqtt_codes import NEEDS_A_PERSON, SESSION_TAKEN_OVER
-from bridge.targets.mqtt_publication import Limits, Publication
+from bridge.targets.mqtt_publication import Limits, Publication, limits_of
 from bridge.targets.mqtt_socket import BufferedSocket, Connection, discard, open_connection
 
 log = logging.getLogger(__name__)
@@ -293,7 +293,7 @@ class MqttSession:
         self._greeted = True
         resumed = flags.session_present or not self._established or self._settings.protocol != "5"
         self._established = True
-        self._owner.greeted(_limits(properties), resumed=resumed)
+        self._owner.greeted(limits_of(properties), resumed=resumed)
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         said = message.properties
@@ -345,13 +345,3 @@ def _report(task: asyncio.Task[None]) -> None:
     """A session ends when it is closed; anything else is a bug that must not pass unseen."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("%s broke", task.get_name(), exc_info=error)
-
-
-def _limits(said: Properties | None) -> Limits:
-    default = Limits()
-    return Limits(
-        receive_maximum=getattr(said, "ReceiveMaximum", default.receive_maximum),
-        maximum_qos=getattr(said, "MaximumQoS", default.maximum_qos),
-        retain=bool(getattr(said, "RetainAvailable", default.retain)),
-        maximum_packet=getattr(said, "MaximumPacketSize", default.maximum_packet),
-    )
