@@ -5,7 +5,7 @@ from statistics import median, quantiles
 from tests.bench.measures.base import Lengths, Measure, Metric, RigFor, Values
 from tests.bench.rig import ContenderFailed, Rig
 
-RATES = (50, 500, 2000)
+RATES = (50, 500, 1000, 2000)
 
 
 def _run(rig_for: RigFor, lengths: Lengths) -> Values:
