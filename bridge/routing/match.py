@@ -1,7 +1,7 @@
 """Conditions on a webhook: the `match` of a route, compiled to closures that never raise."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bridge.errors import ConditionError
@@ -36,6 +36,8 @@ class Condition:
     """Whether a webhook satisfies it."""
     describe: Callable[[Webhook], Mismatch]
     """The comparison that decides on a webhook, whether or not it holds."""
+    texts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By source: it can hold only where the source has one of these texts."""
 
     def failure(self, webhook: Webhook) -> Mismatch | None:
         """The first comparison that failed; None where the condition holds."""
@@ -60,7 +62,17 @@ def _comparison(source: str, read: Reader, operator: str, expected: object) -> C
     return Condition(
         test=_test(read, operator, expected),
         describe=lambda webhook: Mismatch(source, operator, expected, read(webhook)),
+        texts=_texts(source, operator, expected),
     )
+
+
+def _texts(source: str, operator: str, expected: object) -> dict[str, frozenset[str]]:
+    """For `Condition.texts`; a header's name is the same in any case."""
+    wanted = expected if operator == "in" and isinstance(expected, list | tuple) else [expected]
+    if operator not in ("eq", "in") or not all(isinstance(text, str) for text in wanted):
+        return {}
+    name = source.lower() if source.startswith("header.") else source
+    return {name: frozenset(text for text in wanted if isinstance(text, str))}
 
 
 def _test(read: Reader, operator: str, expected: object) -> Callable[[Webhook], bool]:
@@ -104,7 +116,9 @@ def all_of(conditions: Sequence[Condition]) -> Condition:
         decisive = next(failed, conditions[0] if conditions else None)
         return decisive.describe(webhook) if decisive else _combined("all", [])
 
-    return Condition(test, describe)
+    # Of two comparisons of one source either will do: another one of its values may satisfy the other.
+    texts = {source: wanted for condition in conditions for source, wanted in condition.texts.items()}
+    return Condition(test, describe, texts)
 
 
 def any_of(conditions: Sequence[Condition]) -> Condition:
@@ -141,7 +155,7 @@ def concealed(condition: Condition) -> Condition:
         decisive = condition.describe(webhook)
         return replace(decisive, expected=CONCEALED, seen=(CONCEALED,) * len(decisive.seen))
 
-    return Condition(condition.test, describe)
+    return Condition(condition.test, describe, condition.texts)
 
 
 def _combined(operator: str, parts: Sequence[Mismatch]) -> Mismatch:

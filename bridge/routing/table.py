@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from bridge.errors import RenderError
 from bridge.message import HttpRequest, Message, MqttMessage
+from bridge.routing.candidates import Asked, Candidates
 from bridge.routing.items import Item, MqttItem
 from bridge.routing.judge import NO_TIME, NONE_ACCEPTED, Judge
 from bridge.routing.match import Condition, all_of, holds
@@ -23,8 +24,6 @@ from bridge.webhook import Webhook
 
 UNMATCHED: Final = "unmatched"
 """Stands for the route where none matched, and for the target where such webhooks are dead letters."""
-MOST_CACHED: Final = 4096
-"""Buckets whose candidate routes are remembered."""
 LONGEST_KEY: Final = 128
 """Characters of an order key; a longer one is replaced by its hash."""
 _ASKED: Final = {Source.HTTP: HttpRequest, Source.MQTT: MqttMessage}
@@ -231,7 +230,9 @@ class RouteTable:
         self.routes = tuple(routes)
         self.unmatched = unmatched
         self._enabled = tuple(route for route in self.routes if route.enabled)
-        self._candidates: dict[tuple[str, str], tuple[Route, ...]] = {}
+        self._candidates = Candidates(
+            [Asked(at, route.buckets, route.condition) for at, route in enumerate(self._enabled)]
+        )
         items = unmatched if isinstance(unmatched, tuple) else ()
         self.fallback = Route(name=UNMATCHED, condition=all_of([]), items=items)
         """Stands for the route where none matched."""
@@ -257,26 +258,14 @@ class RouteTable:
             replays: what was accepted before; it is only asked.
         """
         routing = _Routing(webhook, Judge(webhook, clock, replays))
-        for route in self._candidates_for(webhook):
+        for at in self._candidates.of(webhook):
+            route = self._enabled[at]
             if route.condition.test(webhook) and routing.take(route):
                 break
         # Who was turned away must not get in by the back door.
         if not (routing.matched or routing.rejected):
             routing.plans = self.unmatched_plans(webhook)
         return routing.routed()
-
-    def _candidates_for(self, webhook: Webhook) -> tuple[Route, ...]:
-        """The routes whose buckets don't exclude a webhook, found once per bucket."""
-        key = (webhook.bucket, webhook.bucket_id)
-        found = self._candidates.get(key)
-        if found is None:
-            found = tuple(
-                route for route in self._enabled if route.buckets is None or not route.buckets.isdisjoint(key)
-            )
-            if len(self._candidates) >= MOST_CACHED:
-                self._candidates.clear()
-            self._candidates[key] = found
-        return found
 
     def unmatched_plans(self, webhook: Webhook) -> list[Plan]:
         """What is sent for a webhook that no route takes."""
