@@ -7,13 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 APP := $(VENV)/.app
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench mutants deb format peers clean
+.PHONY: help demo test lint bench growth mutants deb format peers clean
 
 help:
 	@echo "make demo   the whole chain on this machine, with sample webhooks (Ctrl-C ends it)"
 	@echo "make test   every test, against real servers"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  figures: webhooks per second, CPU, memory"
+	@echo "make growth figures of the bridge with more routes, larger bodies, longer backlogs"
 	@echo "make deb    a package for this Debian, in dist/"
 	@echo "make mutants  deliberate defects, each of which the tests must catch"
 
@@ -56,6 +57,10 @@ format: $(READY)
 bench: $(READY)
 	@sh tests/support/install.sh mosquitto
 	$(BIN)/python -m tests.bench $(ARGS)
+
+growth: $(READY)
+	@sh tests/support/install.sh mosquitto
+	$(BIN)/python -m tests.bench.growth $(ARGS)
 
 mutants: $(READY) peers
 	$(BIN)/python -m tests.chaos.mutants $(ARGS)

@@ -18,11 +18,21 @@ ROOM: Final = 1 << 16
 STALL: Final = 5.0
 """Seconds without an arrival after which what is outstanding no longer counts against the cap."""
 
+Batch = Callable[[int, int, int], bytes]
+"""WebSocket messages by the first one's number, their count, and the time in monotonic nanoseconds."""
+
 
 class Load:
-    """Relay, counting subscriber and counting HTTP server on one thread, driven by the measure."""
+    """Relay, counting subscriber and counting HTTP server on one thread, driven by the measure.
 
-    def __init__(self, broker_port: int, *, keep: bool = False) -> None:
+    Args:
+        broker_port: where the counter subscribes.
+        keep: whether the broker will be restarted.
+        batch: makes the webhooks.
+    """
+
+    def __init__(self, broker_port: int, *, keep: bool = False, batch: Batch = webhooks.batch) -> None:
+        self._batch = batch
         self._selector = selectors.SelectSelector()  # the only one that waits for less than a millisecond
         self.tally = Tally()
         self.relay = Relay(self._selector)
@@ -111,4 +121,4 @@ class Load:
         """Send the next webhooks; where nobody is subscribed they are lost, as they would be at a relay."""
         first = self.tally.send(count)
         if self.relay.subscriber is not None:
-            self.relay.subscriber.write(webhooks.batch(first, count, time.monotonic_ns()))
+            self.relay.subscriber.write(self._batch(first, count, time.monotonic_ns()))

@@ -22,12 +22,12 @@ def markdown(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def inserted(document: str, figures: str) -> str:
+def inserted(document: str, figures: str, markers: tuple[str, str] = (BEGIN, END)) -> str:
     """A document whose part between the two markers is the figures."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = document.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
     if not (begin and end):
-        raise ValueError(f"the document lacks {BEGIN} and {END}")
+        raise ValueError(f"the document lacks {markers[0]} and {markers[1]}")
     return f"{before}{begin}\n\n{figures}\n{end}{after}"
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.bench import webhooks
 from tests.bench.contenders.base import Contender, Place
-from tests.bench.load import Load
+from tests.bench.load import Batch, Load
 from tests.bench.processes import Process
 from tests.support.mosquitto import Broker
 from tests.support.npm import CACHE
@@ -35,6 +36,8 @@ class Rig:
     broker: Broker
     start_seconds: float
     """From the contender's start to its subscription."""
+    folder: Path
+    """The contender's own."""
 
     def stop_broker(self) -> None:
         """End the broker; what it holds for the counter is kept."""
@@ -52,7 +55,14 @@ class Rig:
 
 
 @contextmanager
-def rig(contender: Contender, core: int | None, *, http: bool = False, keep: bool = False) -> Iterator[Rig]:
+def rig(
+    contender: Contender,
+    core: int | None,
+    *,
+    http: bool = False,
+    keep: bool = False,
+    batch: Batch = webhooks.batch,
+) -> Iterator[Rig]:
     """A contender that has subscribed and delivered a first webhook.
 
     Args:
@@ -60,6 +70,7 @@ def rig(contender: Contender, core: int | None, *, http: bool = False, keep: boo
         core: the core that it may use; None: any.
         http: whether it delivers to the HTTP server instead of the broker.
         keep: whether the broker will be restarted.
+        batch: makes the webhooks.
 
     Raises:
         ContenderFailed: it doesn't subscribe or deliver.
@@ -71,12 +82,12 @@ def rig(contender: Contender, core: int | None, *, http: bool = False, keep: boo
         broker = Broker(folder, *(KEEPS_SESSIONS if keep else ()))
         asyncio.run(broker.start())
         stack.callback(lambda: asyncio.run(broker.stop()))
-        load = Load(broker.port, keep=keep)
+        load = Load(broker.port, keep=keep, batch=batch)
         stack.callback(load.close)
         _connect_counter(load)
         place = _place(folder / "contender", load, broker, http)
         process, seconds = _start(contender, place, load, core, stack)
-        running = Rig(load, process, broker, seconds)
+        running = Rig(load, process, broker, seconds, place.folder)
         _first_webhook(running)
         try:
             yield running

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final
 
 NUMBER_DIGITS: Final = 20
@@ -10,6 +12,10 @@ BODY_BYTES: Final = 1024
 
 _MARK = re.compile(rb'"after":"(\d{20})(\d{20})"')
 _NUMBER, _STAMP, _TAIL = "@" * NUMBER_DIGITS, "#" * STAMP_DIGITS, "$" * 12
+_TEXT = "Close the valve when the tank is full. "
+
+PLACES: Final = ((_TAIL, b"%012d"), (_NUMBER, b"%020d"), (_STAMP, b"%020d"))
+"""In a frame, where its number goes (two times), the body's number and its stamp; and their directives."""
 
 
 def read_mark(payload: bytes, start: int = 0) -> tuple[int, int]:
@@ -31,22 +37,40 @@ def batch(first: int, count: int, now: int) -> bytes:
     return b"".join([_MESSAGE % (n, n, n, now) for n in range(first, first + count)])
 
 
-def body() -> str:
-    """The body of a push, 1 KiB long, with places for number and stamp."""
-    short = BODY_BYTES - len(_push(""))
-    return _push(("Close the valve when the tank is full. " * 20)[:short])
+def body(size: int = BODY_BYTES) -> str:
+    """The body of a push, with places for number and stamp; of less than it takes by itself, a shorter one.
+
+    Args:
+        size: bytes, at least 100.
+    """
+    form = _note if size < BODY_BYTES else partial(_push, commits=_commits(size - BODY_BYTES))
+    short = size - len(form(""))
+    return form((_TEXT * (short // len(_TEXT) + 1))[:short])
 
 
-def frame() -> str:
-    """The relay's frame of a push, with places for number and stamp."""
+def frame(
+    text: str | None = None,
+    *,
+    bucket: str = "bench",
+    bucket_id: str = "1593fe5f-1d9a-4a63-9f6b-4d5d6f3a7c11",
+    headers: Mapping[str, str] | None = None,
+) -> str:
+    """The relay's frame of a push, with places for number and stamp.
+
+    Args:
+        text: the body; left out: one of 1 KiB.
+        bucket: its name.
+        bucket_id: its ID.
+        headers: of the request, besides GitHub's.
+    """
     unique = f"b90f2fe9-6a4c-4f9d-8a1e-{_TAIL}"
     return _compact(
         {
             "type": "webhook",
             "meta": {
                 "id": unique,
-                "bucked_id": "1593fe5f-1d9a-4a63-9f6b-4d5d6f3a7c11",
-                "bucket_name": "bench",
+                "bucked_id": bucket_id,
+                "bucket_name": bucket,
                 "input_id": "4f0c2b7e-55d1-4b7e-a7c5-0a5f2f8f1d22",
                 "input_name": "Default public endpoint",
                 "output_name": "",
@@ -59,15 +83,56 @@ def frame() -> str:
                 "X-Github-Delivery": [unique],
                 "X-Github-Event": ["push"],
                 "X-Github-Hook-Id": ["292430182"],
+                **{name: [value] for name, value in (headers or {}).items()},
             },
             "query": "",
-            "body": body(),
+            "body": body() if text is None else text,
             "method": "POST",
         }
     )
 
 
-def _push(message: str) -> str:
+def template(payload: str, places: Iterable[tuple[str, bytes]] = PLACES) -> bytes:
+    """One unmasked text message (RFC 6455, 5.2) as a %-template; its length never changes.
+
+    Args:
+        payload: the frame.
+        places: texts in it, each with the directive that makes as many bytes.
+    """
+    content = payload.encode()
+    filled = (_head(len(content)) + content).replace(b"%", b"%%")
+    for place, directive in places:
+        filled = filled.replace(place.encode(), directive)
+    return filled
+
+
+def _head(length: int) -> bytes:
+    if length < 126:
+        return bytes((0x81, length))
+    return b"\x81\x7e" + length.to_bytes(2) if length < 1 << 16 else b"\x81\x7f" + length.to_bytes(8)
+
+
+def _note(message: str) -> str:
+    return _compact({"after": _NUMBER + _STAMP, "repository": {"name": "greenhouse"}, "note": message})
+
+
+def _commits(room: int) -> list[object]:
+    """As many commits as go into so many bytes of a push."""
+    person = {"name": "Ada Example", "email": "ada@example.org", "username": "ada"}
+    commit = {
+        "id": "0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c",
+        "message": _TEXT,
+        "timestamp": "2026-01-01T12:00:00+01:00",
+        "author": person,
+        "added": [],
+        "removed": [],
+        "modified": ["valves/tank.yaml", "README.md"],
+    }
+    key = len('"commits":[],')
+    return [commit] * max(0, (room - key) // (len(_compact(commit)) + 1))
+
+
+def _push(message: str, commits: list[object] | None = None) -> str:
     author = {"name": "Ada Example", "email": "ada@example.org", "username": "ada"}
     repository = {
         "id": 186853002,
@@ -94,6 +159,7 @@ def _push(message: str) -> str:
                 "message": message,
                 "author": author,
             },
+            **({"commits": commits} if commits else {}),
         }
     )
 
@@ -102,15 +168,4 @@ def _compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _message() -> bytes:
-    """One unmasked text message (RFC 6455, 5.2) as a %-template; its length never changes."""
-    payload = frame().encode()
-    head = b"\x81\x7e" + len(payload).to_bytes(2)
-    places = ((_TAIL, b"%012d"), (_NUMBER, b"%020d"), (_STAMP, b"%020d"))
-    template = (head + payload).replace(b"%", b"%%")
-    for place, directive in places:
-        template = template.replace(place.encode(), directive)
-    return template
-
-
-_MESSAGE: Final = _message()
+_MESSAGE: Final = template(frame())

@@ -1,9 +1,14 @@
 """The bridge, as a user runs it: its journal is on, and everything else is as it comes, but for a port."""
 
 import sys
+from collections.abc import Callable
+from typing import Final
 
 from tests.bench.contenders.base import Command, Place
 
+FILE: Final = "bridge.yaml"
+RUNTIME: Final = "run"
+"""The folder of its control socket."""
 ROUTING = """
 relay: {{url: "{relay}", key: bench, secret: bench}}
 {broker}
@@ -18,22 +23,29 @@ routes:
 
 
 class Bridge:
-    """`python -m bridge run`."""
+    """`python -m bridge run`.
+
+    Args:
+        routing: its routing file's text; left out: the one with which it is compared.
+    """
 
     name = "bridge"
     title = "Relay Bridge"
     missing = None
+
+    def __init__(self, routing: Callable[[Place], str] | None = None) -> None:
+        self._routing = routing or _routing
 
     def prepare(self) -> None:
         """Nothing: it runs from the source tree."""
 
     def command(self, place: Place) -> Command:
         """Start it with a routing file and a state folder of its own."""
-        file = place.folder / "bridge.yaml"
-        file.write_text(_routing(place))
+        file = place.folder / FILE
+        file.write_text(self._routing(place))
         environment = {
             "STATE_DIRECTORY": str(place.folder / "state"),
-            "RUNTIME_DIRECTORY": str(place.folder / "run"),
+            "RUNTIME_DIRECTORY": str(place.folder / RUNTIME),
         }
         return Command((sys.executable, "-m", "bridge", "run", "-c", str(file)), environment)
 

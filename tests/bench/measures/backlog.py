@@ -15,7 +15,7 @@ def _run(rig_for: RigFor, _lengths: Lengths) -> Values:
     with rig_for(keep=True) as rig:
         rig.stop_broker()
         rig.load.burst(COUNT, TAKE_SECONDS)
-        _settle(rig)
+        settle(rig)
         memory, written = rig.process.memory(), rig.process.written()
         start = time.monotonic_ns()
         rig.start_broker()
@@ -32,7 +32,7 @@ def _run(rig_for: RigFor, _lengths: Lengths) -> Values:
         }
 
 
-def _settle(rig: Rig) -> None:
+def settle(rig: Rig) -> None:
     """Wait until the contender has worked through what the kernel still held for it."""
     deadline = time.monotonic() + 60
     busy = True
