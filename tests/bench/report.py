@@ -1,5 +1,6 @@
 """The figures as a Markdown table."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from tests.bench.contenders.base import Contender
@@ -13,7 +14,10 @@ END: Final = "<!-- end of figures -->"
 def markdown(results: Results) -> str:
     """Medians of all contenders, each with how many times better the bridge is; failures; the machine."""
     titles = [contender.title for contender in results.contenders]
-    lines = [f"| median of {_rounds(results)} | {' | '.join(titles)} |", "|---|" + "---:|" * len(titles)]
+    lines = [
+        f"| median of {rounds(sample.round for sample in results.samples)} | {' | '.join(titles)} |",
+        "|---|" + "---:|" * len(titles),
+    ]
     for measure in results.measures:
         lines += [_row(results, measure, metric) for metric in measure.metrics]
     lines += ["", "In brackets: how many times better the bridge is; below 1, the other is better.", ""]
@@ -36,8 +40,9 @@ def number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _rounds(results: Results) -> str:
-    count = max((sample.round for sample in results.samples), default=0)
+def rounds(numbers: Iterable[int]) -> str:
+    """How many there were, by the samples' numbers."""
+    count = max(numbers, default=0)
     return f"{count} round{'' if count == 1 else 's'}"
 
 

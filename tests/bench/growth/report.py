@@ -4,7 +4,7 @@ from typing import Final
 
 from tests.bench.growth.results import Results
 from tests.bench.growth.studies.base import Step, Study
-from tests.bench.report import number
+from tests.bench.report import number, rounds
 
 MARKERS: Final = (
     "<!-- growth: written by `make growth ARGS=--publish` -->",
@@ -14,12 +14,11 @@ MARKERS: Final = (
 
 def markdown(results: Results) -> str:
     """Medians of all steps, what is kept of rates, failures, and the machine."""
-    rounds = max((sample.round for sample in results.samples), default=0)
-    parts = [_table(results, study) for study in results.studies]
-    kept = claims(results)
-    closing = [f"Medians of {rounds} round{'' if rounds == 1 else 's'}.", *_failures(results)]
-    closing += [f"- {name}: {value}" for name, value in results.machine.items()]
-    return "\n\n".join([*parts, *(["\n".join(kept)] if kept else []), _spaced(closing)]) + "\n"
+    tables = [_table(results, study) for study in results.studies]
+    machine = [f"- {name}: {value}" for name, value in results.machine.items()]
+    notes = [*claims(results), *_failures(results), *machine]
+    taken = f"Medians of {rounds(sample.round for sample in results.samples)}."
+    return "\n\n".join([*tables, taken, "\n".join(notes)]) + "\n"
 
 
 def claims(results: Results) -> list[str]:
@@ -58,8 +57,3 @@ def _failures(results: Results) -> list[str]:
         for step in study.steps
         if one.failure and (one.study, one.line, one.x) == (study.name, step.line, step.x)
     ]
-
-
-def _spaced(lines: list[str]) -> str:
-    """A paragraph, and a list after it."""
-    return "\n".join([lines[0], "", *lines[1:]]).rstrip()

@@ -28,6 +28,7 @@ STUDY = Study(
     run=rates.run,
     claims=(
         Claim("10,000 routes over 1,000 buckets, of 10 routes over 1 bucket", LARGEST, (_line(1), 10), 0.9),
+        Claim("10,000 routes over 1,000 buckets, of 100 routes over 10 buckets", LARGEST, (_line(10), 100)),
         Claim("10,000 routes over 1,000 buckets, of 10 routes over 10 buckets", LARGEST, (_line(10), 10)),
     ),
 )
