@@ -122,9 +122,10 @@ def test_a_reload_that_is_refused_is_a_failure(
 
 
 def test_no_more_is_outstanding_than_is_handed_on_soon() -> None:
-    assert Layout().outstanding == Layout(routes=10_000, buckets=1_000).outstanding == 1000
-    assert Layout(routes=10_000).outstanding == 10
-    assert Layout(body=3 * 1024 * 1024).outstanding == 5
+    assert Layout().outstanding == Layout(routes=10_000, buckets=1_000).outstanding == 100
+    assert Layout(routes=1_000).outstanding == 20
+    assert Layout(body=100 * 1024).outstanding == 40
+    assert Layout(routes=10_000).outstanding == Layout(body=3 * 1024 * 1024).outstanding == 4
 
 
 def test_a_backlog_is_bounded_and_studies_go_by_their_names() -> None:

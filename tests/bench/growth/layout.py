@@ -52,11 +52,12 @@ class Layout:
 
     @property
     def outstanding(self) -> int:
-        """Webhooks that may be sent and not yet seen: a thousand, fewer where each takes long.
+        """Webhooks that may be sent and not yet seen: a hundred, fewer where each takes long.
 
-        That is 16 MiB of large ones, or those for which a hundred thousand routes are asked.
+        That is 4 MiB of large ones, or those for which twenty thousand routes are asked. Of more, each would
+        wait so long that it is written to the journal, and that would be measured instead.
         """
-        return max(4, min(1000, 16 * 1024 * 1024 // self.body, 100_000 * self.buckets // self.routes))
+        return max(4, min(100, 4 * 1024 * 1024 // self.body, 20_000 * self.buckets // self.routes))
 
 
 class Traffic:
