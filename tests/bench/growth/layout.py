@@ -24,7 +24,7 @@ routes:
 _BROKER = '  broker-{number}: {{url: "mqtt://127.0.0.1:{port}"}}'
 _ROUTE = """\
   - name: route-{route:05d}
-    match: {{bucket: bucket-{bucket:05d}, header.x-device: device-{route:05d}}}
+    match: {{bucket: bucket-{bucket:05d}, header.x-device: {wanted}}}
     send:
       - mqtt: "{folder}/{{{{ body.repository.name }}}}/push"
         broker: broker-{target}"""
@@ -38,6 +38,8 @@ class Layout:
     buckets: int = 1
     targets: int = 1
     """Names of one and the same broker, each with a connection of its own."""
+    prefixes: bool = False
+    """Whether routes ask how the header begins, each on its own, instead of comparing it."""
     body: int = webhooks.BODY_BYTES
     """Bytes."""
 
@@ -45,19 +47,30 @@ class Layout:
         """The routing file."""
         brokers = [_BROKER.format(number=one, port=place.broker_port) for one in range(self.targets)]
         routes = [
-            _ROUTE.format(route=one, bucket=one % self.buckets, target=one % self.targets, folder=FOLDER)
+            _ROUTE.format(
+                route=one,
+                wanted=self._wanted(one),
+                bucket=one % self.buckets,
+                target=one % self.targets,
+                folder=FOLDER,
+            )
             for one in range(self.routes)
         ]
         return _HEAD.format(relay=place.relay_url, brokers="\n".join(brokers), routes="\n".join(routes))
+
+    def _wanted(self, route: int) -> str:
+        value = f"device-{route:05d}"
+        return f"{{startswith: {value}}}" if self.prefixes else value
 
     @property
     def outstanding(self) -> int:
         """Webhooks that may be sent and not yet seen: a hundred, fewer where each takes long.
 
-        That is 4 MiB of large ones, or those for which twenty thousand routes are asked. Of more, each would
+        That is 4 MiB of large ones, or those of which twenty thousand prefixes are asked. Of more, each would
         wait so long that it is written to the journal, and that would be measured instead.
         """
-        return max(4, min(100, 4 * 1024 * 1024 // self.body, 20_000 * self.buckets // self.routes))
+        asked = self.routes // self.buckets if self.prefixes else 1
+        return max(4, min(100, 4 * 1024 * 1024 // self.body, 20_000 // asked))
 
 
 class Traffic:

@@ -24,17 +24,19 @@ LABEL: Final = 14
 """Pixels from one value to the next that stands above it."""
 CLOSE: Final = 44
 """Pixels between two points whose values would touch."""
+LETTER: Final = 6.2
+"""Pixels of one in the legend, roughly."""
 ROUND: Final = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 """Where an axis may end, in powers of ten; half of it is marked, too."""
 STYLE: Final = (
     "text{font:12px system-ui,sans-serif;fill:#24292f}.title{font-size:13px;font-weight:600}"
     ".axis{stroke:#afb8c1;fill:none}.grid{stroke:#eaeef2}polyline{fill:none;stroke-width:2}"
     ".value{paint-order:stroke;stroke:#fff;stroke-width:3px}"
-    ".s0{stroke:#1f7a5c}.s1{stroke:#0969da}.s2{stroke:#9a6700}"
-    ".t0{fill:#1f7a5c}.t1{fill:#0969da}.t2{fill:#9a6700}"
+    ".s0{stroke:#1f7a5c}.s1{stroke:#0969da}.s2{stroke:#9a6700}.s3{stroke:#8250df}"
+    ".t0{fill:#1f7a5c}.t1{fill:#0969da}.t2{fill:#9a6700}.t3{fill:#8250df}"
     "@media(prefers-color-scheme:dark){text{fill:#d0d7de}.axis{stroke:#57606a}.grid{stroke:#30363d}"
-    ".value{stroke:#0d1117}.s0{stroke:#3fb68b}.s1{stroke:#58a6ff}.s2{stroke:#d29922}"
-    ".t0{fill:#3fb68b}.t1{fill:#58a6ff}.t2{fill:#d29922}}"
+    ".value{stroke:#0d1117}.s0{stroke:#3fb68b}.s1{stroke:#58a6ff}.s2{stroke:#d29922}.s3{stroke:#a371f7}"
+    ".t0{fill:#3fb68b}.t1{fill:#58a6ff}.t2{fill:#d29922}.t3{fill:#a371f7}}"
 )
 
 
@@ -73,8 +75,10 @@ class Panel:
         title = f"{self._study.title}: {self._metric.title}, {self._metric.unit}"
         left, top = self._corner
         yield _text(left + 8, top + 18, title, "title")
+        x = left + 8.0
         for place, name in enumerate(filter(None, self._study.lines)):
-            yield _text(left + 8 + 110 * place, top + 36, f"— {name}", f"t{place}")
+            yield _text(x, top + 36, f"— {name}", f"t{place}")
+            x += LETTER * len(name) + 28
 
     def _axes(self) -> Iterable[str]:
         for share in (0.5, 1.0):

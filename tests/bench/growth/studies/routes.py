@@ -1,4 +1,4 @@
-"""Routes over buckets: only those of a webhook's own bucket are asked, so their number is what costs."""
+"""Routes over buckets, told apart by a header: most are left out unasked, unless they ask how it begins."""
 
 from tests.bench.growth.layout import Layout
 from tests.bench.growth.studies import rates
@@ -19,11 +19,14 @@ STUDY = Study(
     grows="routes",
     metrics=(rates.RATE, rates.CPU, rates.MEMORY, rates.LOST, rates.REPEATED),
     plotted=("rate", "cpu"),
-    steps=tuple(
-        Step(_line(buckets), routes, Layout(routes=routes, buckets=buckets))
-        for buckets in BUCKETS
-        for routes in ROUTES
-        if routes >= buckets  # a bucket without routes would not be subscribed to
+    steps=(
+        *(
+            Step(_line(buckets), routes, Layout(routes=routes, buckets=buckets))
+            for buckets in BUCKETS
+            for routes in ROUTES
+            if routes >= buckets  # a bucket without routes would not be subscribed to
+        ),
+        *(Step("1 bucket, prefixes", routes, Layout(routes=routes, prefixes=True)) for routes in ROUTES),
     ),
     run=rates.run,
     claims=(
