@@ -82,6 +82,6 @@ def _keys(plan: Plan, identity: int | None) -> Keys:
     )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _digest_of_scope(scope: str) -> int:
     return dedupe_digest("scope", scope)

@@ -11,7 +11,7 @@ from bridge.webhook import Webhook
 FEWEST: Final = 4
 """Routes that compare the same source, below which asking each is as quick."""
 MOST_CACHED: Final = 4096
-"""Buckets, by name and ID, whose routes are remembered."""
+"""Buckets, by name and ID, whose routes are remembered; more where the routes name more."""
 
 
 class Asked(NamedTuple):
@@ -62,6 +62,7 @@ class Candidates:
             for bucket in route.buckets or ():
                 self._by_bucket.setdefault(bucket, []).append(route)
         self._known: dict[tuple[str, str], Narrowing] = {}
+        self._most_known = max(MOST_CACHED, 2 * len(self._by_bucket))
 
     def of(self, webhook: Webhook) -> Sequence[int]:
         """Positions of the routes that a webhook may match, ascending."""
@@ -75,7 +76,7 @@ class Candidates:
         if found is None:
             by_name, by_id = self._by_bucket.get(bucket, []), self._by_bucket.get(bucket_id, [])
             routes = {route.position: route for route in (*by_name, *by_id)}
-            if len(self._known) >= MOST_CACHED:
+            if len(self._known) >= self._most_known:
                 self._known.clear()
             found = self._known[bucket, bucket_id] = Narrowing([routes[at] for at in sorted(routes)])
         return found

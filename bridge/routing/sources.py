@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from bridge.errors import ConditionError
@@ -25,6 +26,7 @@ _NAMED: Final = ("query", "header", "form", "body")
 _STEP: Final = re.compile(r'(?:^|(?<=.)\.)([^.\[\]"]+)|\[(\d{1,6})\]|\["([^"]+)"\]')
 
 
+@lru_cache(maxsize=1024)
 def reader_of(source: str) -> Reader:
     """How to read a source.
 

@@ -148,7 +148,7 @@ def text_properties(content_type: str) -> PackedProperties:
     return PackedProperties(_variable(len(packed)) + packed)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16_384)
 def _origin(bucket: str, route: str, late: bool) -> bytes:
     """The user properties that the webhooks of a route have in common."""
     return _user("bucket", bucket) + _user("route", route) + (_user("late", "true") if late else b"")

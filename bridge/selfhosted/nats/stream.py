@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 PUBLISH_SECONDS: Final = 5.0
 """For which a webhook is offered to NATS again and again, before its sender is told to come back."""
 ATTEMPT_SECONDS: Final = 2.0
+READ_SECONDS: Final = 5.0
+"""For a page of messages that are there; it is asked for once, so a busy server has as long as above."""
 SKEW: Final = 5.0
 """Seconds that the clocks of relays and NATS may differ."""
 _INFO: Final = f"$JS.API.STREAM.INFO.{names.WEBHOOKS}"
@@ -124,7 +126,7 @@ class Stream:
         """Unix time since which every frame is there."""
         # nats-py leaves the first message's time out.
         with translated():
-            answer = await self._client.request(_INFO, timeout=ATTEMPT_SECONDS)
+            answer = await self._client.request(_INFO, timeout=READ_SECONDS)
         said = orjson.loads(answer.data)
         since = said["created"] if said["state"]["first_seq"] <= 1 else said["state"]["first_ts"]
         return datetime.fromisoformat(since).timestamp()
@@ -169,7 +171,7 @@ async def scan(
         left, page = info.num_pending or 0, _HEADERS_PAGE if headers_only else _PAGE
         while left > 0:
             with translated():
-                found = await pages.fetch(min(left, page), timeout=ATTEMPT_SECONDS)
+                found = await pages.fetch(min(left, page), timeout=READ_SECONDS)
             left -= len(found)
             for message in found:
                 yield message
