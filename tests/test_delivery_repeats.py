@@ -170,7 +170,8 @@ async def test_the_key_of_a_dead_letter_is_free_but_its_frame_is_known(path: Pat
 async def test_the_key_of_what_expired_is_free_but_its_frame_is_known(path: Path) -> None:
     async with rig(path, up=False) as made:
         made.take(table(BRIEF), "log-1", b'{"k": "a"}')
-        await asyncio.sleep(1.05)
+        over = asyncio.get_running_loop().time() + 1.0
+        await eventually(lambda: asyncio.get_running_loop().time() > over)
         made.home.set_up(True)
         await made.settled()
         assert made.counts.target(HOME).expired == 1

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bridge.errors import JournalBusy
 from bridge.journal.journal import Journal
+from bridge.journal.writer import DELAYS, Haste
 from bridge.message import Delivery, HttpRequest, MqttMessage
 from tests.support.deliveries import delivery, webhook
 from tests.support.journal import FAR, MIB
@@ -211,7 +212,8 @@ async def test_notes_and_keys_alone_hurry_nobody(journal: Journal) -> None:
     assert await journal.get("cursor") == b"2"
     journal.add([two := delivery(2)])
     journal.remove(two)
-    await asyncio.sleep(0.2)  # longer than any removal or insertion waits
+    over = asyncio.get_running_loop().time() + 2 * DELAYS[Haste.LATER]  # longer than what is in no lazy hurry
+    await eventually(lambda: asyncio.get_running_loop().time() > over)
     assert journal.state.commits <= 1
     await journal.flush()
     assert await journal.get("cursor") == b"2"
