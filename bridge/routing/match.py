@@ -36,7 +36,7 @@ class Condition:
     """Whether a webhook satisfies it."""
     describe: Callable[[Webhook], Mismatch]
     """The comparison that decides on a webhook, whether or not it holds."""
-    texts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    texts: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)  # one may be a secret
     """By source: it can hold only where the source has one of these texts."""
 
     def failure(self, webhook: Webhook) -> Mismatch | None:
